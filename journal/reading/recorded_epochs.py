@@ -83,9 +83,9 @@ def grown_epochs(connection: Connection, run_id: str, after: int) -> tuple[list[
     rows = connection.execute(_NEWEST, {"run": run_id, "after": 0}).all()
     last_two = rows[-2:]  # they tell which is the evaluation
     read = _read(connection, [row.id for row in rows if row.id > after or row in last_two])
-    trained, numbers = trained_epochs(read), {row.number for row in rows if row.id > after}
-    evaluation = next((one for one in reversed(read) if one not in trained), None)
-    return [one for one in trained if one.epoch in numbers], evaluation
+    told, numbers = list(zip(read, _are_trained(read), strict=True)), {row.number for row in rows if row.id > after}
+    evaluation = next((one for one, is_trained in reversed(told) if not is_trained), None)
+    return [one for one, is_trained in told if is_trained and one.epoch in numbers], evaluation
 
 
 def _read(connection: Connection, ids: Sequence[int]) -> list[RecordedEpoch]:
@@ -130,8 +130,11 @@ def _finite(value: Any) -> Any:
 
 def trained_epochs(epochs: Sequence[RecordedEpoch]) -> list[RecordedEpoch]:
     """Return the epochs without the final evaluation, which trains nothing, as `tables.epochs` counts them."""
-    trained = are_trained([Told(one.evaluation, one.metrics) for one in epochs])
-    return [one for one, is_trained in zip(epochs, trained, strict=True) if is_trained]
+    return [one for one, is_trained in zip(epochs, _are_trained(epochs), strict=True) if is_trained]
+
+
+def _are_trained(epochs: Sequence[RecordedEpoch]) -> list[bool]:
+    return list(are_trained([Told(one.evaluation, one.metrics) for one in epochs]))
 
 
 def columns(epochs: Sequence[RecordedEpoch]) -> dict[str, list[Any]]:

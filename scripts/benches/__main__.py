@@ -10,7 +10,19 @@ from pathlib import Path
 from benches import machine, report
 from benches.measure import Result, Setting
 
-BENCHES = ("append", "callback", "training", "checkpoint", "drain", "startup", "proof", "memory", "upload", "restore")
+BENCHES = (
+    "append",
+    "callback",
+    "training",
+    "checkpoint",
+    "drain",
+    "startup",
+    "proof",
+    "memory",
+    "upload",
+    "restore",
+    "dashboard",
+)
 # Survives a reboot by its definition, so it is a disk: on a tmpfs, as /tmp often is, an fsync costs nothing.
 DISK = "/var/tmp"
 DOCUMENT = machine.ROOT / "docs" / "performance.md"

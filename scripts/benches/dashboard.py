@@ -1,0 +1,148 @@
+"""How soon pages of `uploader view` show what they load, and what has just been recorded."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import journal
+from benches import trainings
+from benches.measure import Result, Setting, Target, in_turn, seconds, table
+
+ROUNDS = 9
+RUNS, MANY_EPOCHS, COMPARED = 2000, 2000, 50
+FEW, LIST, COMPARE = "list of 10 runs", f"list of {RUNS:,} runs", f"{COMPARED} runs of {MANY_EPOCHS:,} epochs compared"
+FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+# Says in the page when what it shows has been painted: a frame has been drawn after it was in the document.
+_WATCH = """{
+  const tell = () => { document.documentElement.dataset.shown = performance.now(); };
+  const seen = new MutationObserver(() => {
+    if (!(%s)) return;
+    seen.disconnect();
+    requestAnimationFrame(() => requestAnimationFrame(tell));
+  });
+  seen.observe(document, { subtree: true, childList: true });
+}"""
+_ROWS = "document.querySelector('tr[data-key]')"
+_CURVES = f"document.querySelectorAll('#head li').length === {COMPARED} && document.querySelector('#curves canvas')"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Pages of a journal: the browser's context, which has been let in, and their address."""
+
+    context: Any
+    address: str
+
+    def run_keys(self) -> list[str]:
+        """Return what its runs are called in addresses."""
+        found: list[str] = self.context.request.get(f"{self.address}/data/runs").json()["fields"]["key"]
+        return found
+
+    def painted(self, path: str, is_there: str) -> Callable[[], list[float]]:
+        """Return what measures how long after its load a page has painted what a script finds there."""
+
+        def once() -> list[float]:
+            page = self.context.new_page()
+            page.add_init_script(_WATCH % is_there)
+            page.goto(self.address + path, wait_until="load")
+            page.wait_for_selector("html[data-shown]", state="attached")
+            shown = float(page.locator("html").get_attribute("data-shown"))
+            load = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+            page.close()
+            return [max(0.0, shown - load)]
+
+        return once
+
+
+def run(setting: Setting) -> Result:
+    """Measure pages in Chromium, alternately, and an epoch's way from the journal to a page."""
+    few = trainings.record_many(setting.folder / "few", 10, 10)
+    many = trainings.record_many(setting.folder / "many", setting.rounds(RUNS), 10)
+    long = trainings.record_many(setting.folder / "long", COMPARED, setting.rounds(MANY_EPOCHS))
+    with (
+        _browser() as browser,
+        _shown(browser, few) as one,
+        _shown(browser, many) as two,
+        _shown(browser, long) as three,
+    ):
+        compare = "/compare?" + urlencode([("run", each) for each in three.run_keys()])
+        contenders = {
+            FEW: one.painted("/", _ROWS),
+            LIST: two.painted("/", _ROWS),
+            COMPARE: three.painted(compare, _CURVES),
+        }
+        readings = in_turn(contenders, setting.rounds(ROUNDS))
+        epochs, sizes = _epochs(two, many, setting.rounds(ROUNDS))
+    tables = (
+        table("From the load of a page to its content on the screen", "ms", readings),
+        table("From an epoch in the journal to the list on the screen", "ms", {"an epoch": epochs}, 1e3),
+    )
+    targets = (
+        Target(f"{LIST}, p50 in ms after load", tables[0].row(LIST).p50, 500),
+        Target(f"{COMPARE}, p50 in ms after load", tables[0].row(COMPARE).p50, 500),
+        Target("an epoch on the page, worst in ms", tables[1].rows[0].worst, 2000),
+        Target("what an epoch sends, in bytes", max(sizes), 2000),
+    )
+    return Result(tables, targets, ("A visit before the first reading is not counted: it has the server read it all.",))
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*FLAGS])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def _shown(browser: Any, folder: Path) -> Iterator[_Shown]:
+    """Serve a journal's pages, and visit them once."""
+    command = trainings.uploader("view", folder, "--no-open")
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        entrance = next(line.rpartition(" ")[2].strip() for line in server.stdout if "http://" in line)
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.goto(entrance)
+        page.wait_for_selector("tr[data-key]")
+        page.close()
+        yield _Shown(context, entrance.partition("/?")[0])
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _epochs(shown: _Shown, folder: Path, count: int) -> tuple[list[float], list[int]]:
+    """Return how long each of some epochs takes from the journal to the page, and how many bytes it sends."""
+    page, sizes = shown.context.new_page(), []
+    watching = shown.context.new_cdp_session(page)
+    watching.send("Network.enable")
+    watching.on("Network.eventSourceMessageReceived", lambda told: sizes.append(len(told["data"].encode())))
+    with journal.open(folder, durability="process") as opened:
+        writer = opened.writer()
+        new = writer.start_run(project="bench", name="new", save_dir=str(folder / "new"))
+        session = writer.start_session(new.id)
+        writer.append(new.id, session, "training_started", {"trainArgs": {}, "epochs": 100}, "1")
+        page.goto(shown.address + "/?search=new")
+        line = page.locator(f"tr[data-key='{new.id}'] [data-column=progress]")
+        line.wait_for()
+        taken = []
+        for epoch in range(count):
+            said = line.filter(has_text=f"{epoch + 1} / 100")
+            writer.append(new.id, session, "epoch_end", trainings.epoch_end(epoch), str(epoch))
+            taken.append(seconds(said.wait_for))
+        writer.end_session(session, "complete")
+        writer.close()
+    return taken, sizes
