@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,8 +16,11 @@ from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argumen
 from uploader.errors import SettingsError
 from uploader.exporting.table_text import Columns, as_csv, as_json_lines, as_results
 
+if TYPE_CHECKING:
+    from uploader.reports.recorded_runs import RecordedRun
+
 _TEXTS: dict[str, Callable[[Columns], str]] = {"csv": as_csv, "jsonl": as_json_lines, "results.csv": as_results}
-_FOLDER = "tensorboard"
+_FOLDER, _PAGE = "tensorboard", "html"
 _CODES = """
    0  written
    1  the journal cannot be used or is not there, or the output not be written
@@ -32,6 +35,7 @@ _HELP = f"""Write what a run's epochs measured, for spreadsheets, scripts and ot
 \b
 csv          a row an epoch, numbers with all their digits
 jsonl        an object an epoch, a line each
+html         its page of `view` as one file, with curves, plots, console and arguments
 results.csv  as the trainer's own file: epochs from 1, six digits
 tensorboard  a folder that `tensorboard --logdir` shows
 
@@ -45,13 +49,19 @@ A value that an epoch did not tell, or that was no finite number, is empty or le
     epilog=epilog(
         "export demo/t1 > t1.csv",
         "export latest --format results.csv -o results.csv",
+        "export t1 --format html -o t1.html",
         "export t1 --format tensorboard -o boards/t1",
         codes=_CODES,
     ),
 )
 @run_argument
 @click.option(
-    "--format", "how", type=click.Choice([*_TEXTS, _FOLDER]), default="csv", show_default=True, help="What to write."
+    "--format",
+    "how",
+    type=click.Choice([*_TEXTS, _PAGE, _FOLDER]),
+    default="csv",
+    show_default=True,
+    help="What to write.",
 )
 @click.option(
     "-o",
@@ -74,11 +84,15 @@ def export(run: str, *, how: str, out: Path | None, evaluation: bool, force: boo
     with chosen_run(run, journal, "export") as chosen:
         columns = chosen.metrics(evaluation=evaluation)
         pruned = not columns["epoch"] and chosen.status().pruned
-    if not columns["epoch"]:
+        content = _page(chosen) if how == _PAGE else None
+    if content is None and not columns["epoch"]:
         why = "; those of before were pruned" if pruned else ""
         fail(f"{chosen.name} has no epoch in the journal{why}", "export", _NOTHING, as_json=False)
     try:
-        _write(columns, how, out)
+        if how == _FOLDER and out is not None:
+            _write_folder(columns, out)
+        else:
+            _write(content or _TEXTS[how](columns).encode("utf-8", "surrogatepass"), out)
     except SettingsError as error:
         _refuse(str(error))
     except OSError as error:
@@ -95,18 +109,29 @@ def _taken(out: Path, how: str, *, force: bool) -> str | None:
     return "is there already; --force replaces it" if out.is_file() and not force else None
 
 
-def _write(columns: Columns, how: str, out: Path | None) -> None:
-    if out is None:
-        click.echo(_TEXTS[how](columns), nl=False)
-    elif how == _FOLDER:
-        from uploader.exporting.tensorboard_file import write_events
+def _page(run: RecordedRun) -> bytes:
+    try:
+        from uploader.viewing.journal_source import JournalSource
+        from uploader.viewing.page_file import whole_page
+    except ImportError as error:
+        _refuse(f"{error.name} is missing: pip install 'offline-uploader[serve]'")
+    return whole_page(JournalSource(run.journal), run.id, run.name)
 
-        write_events(columns, out)
+
+def _write_folder(columns: Columns, out: Path) -> None:
+    from uploader.exporting.tensorboard_file import write_events
+
+    write_events(columns, out)
+
+
+def _write(content: bytes, out: Path | None) -> None:
+    if out is None:
+        click.echo(content.decode("utf-8", "surrogatepass"), nl=False)
     elif out.exists() and not out.is_file():  # a pipe, or a device
-        out.write_text(_TEXTS[how](columns), encoding="utf-8", newline="")
+        out.write_bytes(content)
     else:
         with replacing(out) as file:
-            file.write(_TEXTS[how](columns).encode("utf-8", "surrogatepass"))
+            file.write(content)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -67,8 +67,7 @@ def curves(request: Request) -> Response:
 @_answers_unknown
 def pictures(request: Request) -> Response:
     """Return its plots and images."""
-    found = dashboard_of(request).source.pictures(_key(request))
-    return _json([{"name": one.name, "step": one.step, "plot": one.plot, "image": one.image} for one in found])
+    return _json(page_json.pictures(dashboard_of(request).source.pictures(_key(request))))
 
 
 @_answers_unknown

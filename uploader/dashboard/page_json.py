@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from uploader.dashboard.shown import RunLine, RunList, RunNews
+from uploader.dashboard.shown import Picture, RunLine, RunList, RunNews
 
 _FIRST = 3  # curves that fit beside each other
 _PLAIN = (
@@ -88,6 +88,11 @@ def some_curves(found: RunNews, names: Sequence[str]) -> dict[str, Any]:
     """Return some of a run's curves."""
     values = found.epochs.values
     return {"epochs": {"at": found.epochs.at, "values": {name: values[name] for name in names if name in values}}}
+
+
+def pictures(found: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Return plots and images."""
+    return [{"name": one.name, "step": one.step, "plot": one.plot, "image": one.image} for one in found]
 
 
 def as_json(value: Any) -> bytes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from uploader.dashboard.dashboard import dashboard_of
+from uploader.dashboard.page_templates import rendered
 
 HEADERS = {
     # Only our own files, and images that stand in the page, are allowed, so markup smuggled in by a payload could not
@@ -50,13 +49,8 @@ routes = [
 ]
 
 
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
-
-
 def _page(request: Request, template: str, title: str, *, status: int = 200, **values: object) -> Response:
     dashboard = dashboard_of(request)
     shared = {"title": title, "prefix": dashboard.prefix(request), "source": dashboard.source.title}
-    text = _templates().get_template(template).render(**shared, **values)
+    text = rendered(template, **shared, **values)
     return Response(text.encode("utf-8", "replace"), status, HEADERS, "text/html")

@@ -13,14 +13,14 @@ from journal.reading.run_reader import RunReader
 from uploader.dashboard.columns import main_metric, number
 from uploader.dashboard.run_source import Refused, UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunList, RunNews, Trend
-from uploader.dashboard.zip_stream import zipped
+from uploader.dashboard.source_archive import archive
 from uploader.reports.recorded_runs import RecordedJournal
 from uploader.viewing.journal_news import console_text, run_news
 from uploader.viewing.journal_runs import JournalRuns, ListedRun
-from uploader.viewing.run_archive import archive_files, blob_parts
 from uploader.viewing.run_pictures import run_pictures
 
 _TREND = 60
+_BLOCK = 1 << 20
 
 
 class JournalSource:
@@ -94,13 +94,11 @@ class JournalSource:
         blob = self._folder / "blobs" / sha256
         if sha256 not in own or not blob.is_file():
             raise UnknownRun("the journal does not have the bytes of this checkpoint")
-        return Download(own[sha256].filename, "application/octet-stream", blob.stat().st_size), blob_parts(blob)
+        return Download(own[sha256].filename, "application/octet-stream", blob.stat().st_size), _parts(blob)
 
     def archive(self, key: str) -> tuple[Download, Iterator[bytes]]:
         """Return all that is known of it, as a ZIP file."""
-        name = self._find(key).line.name
-        run = RecordedJournal(self._folder).run(key)
-        return Download(f"{name}.zip", "application/zip"), zipped(archive_files(run, self.news(key)))
+        return archive(self, key)
 
     def act(self, key: str, action: Action, value: Any = None) -> None:
         """Refuse: pages of a journal only show it.
@@ -118,3 +116,9 @@ class JournalSource:
 
     def _is_unknown(self, key: str) -> UnknownRun:
         return UnknownRun(f"no run {key} in {self._title}")
+
+
+def _parts(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as content:
+        while block := content.read(_BLOCK):
+            yield block

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from uploader.dashboard.columns import evenly
+from uploader.dashboard.page_templates import rendered
 from uploader.dashboard.shown import Columns, DestinationLine, Number, RunLine, RunNews
 
 _WIDTH, _HEIGHT, _EDGE = 150.0, 36.0, 3.0
 _CURVES = 6
 _POINTS = 100
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -42,10 +38,10 @@ def panel_html(news: RunNews | None, title: str) -> str:
         title: What is looked at, while there is none.
     """
     line = news.line if news else None
-    template = _templates().get_template("panel.html")
     if news is None or line is None:
-        return template.render(line=None, title=title)
-    return template.render(
+        return rendered("panel.html", line=None, title=title)
+    return rendered(
+        "panel.html",
         line=line,
         title=title,
         share=_share(line),
@@ -115,8 +111,3 @@ def _span(seconds: float) -> str:
         return f"{max(0, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-@lru_cache(maxsize=1)
-def _templates() -> Environment:
-    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)

@@ -229,8 +229,8 @@ def test_a_checkpoint_and_all_of_a_run_can_be_had(journals: Recordings, source: 
     _, parts = source.archive(training.run.id)
     with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as read:
         assert read.read("console.txt") == b"line 0\nline 1\nline 2\n"
-        assert json.loads(read.read("epochs.jsonl").splitlines()[2])["loss"] == 1 / 3
-        assert read.read(f"weights/final-{checkpoint.sha256[:12]}.pt") == b"the weights"
+        assert json.loads(read.read("epochs.json"))[2]["values"] == {"loss": 1 / 3}
+        assert read.read("checkpoints/final.pt") == b"the weights"
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 64, "../journal.db", ".."])

@@ -1,6 +1,10 @@
 // What every page uses: elements, requests, and what is new.
 
 const prefix = document.documentElement.dataset.prefix ?? "";
+/** What a page that is a file has in place of a server: what it would be answered, by path; null on a server. */
+const held = JSON.parse(document.getElementById("held")?.textContent ?? "null");
+/** Whether there is no server to ask. */
+export const isFile = held !== null;
 const SVG = new Set(["svg", "path", "circle", "line", "title"]);
 
 /** Make an element: h("a", { href: "/x", class: "y", onclick: fn }, "text", child, …). Text is never read as markup. */
@@ -24,6 +28,7 @@ export const pageOf = (key) => at("/runs/" + key.split("/").map(encodeURICompone
 
 /** Ask for JSON: data("/data/trends", [["key", "a"], ["key", "b"]]). */
 export async function data(path, parameters = []) {
+  if (held) return held[path];
   const query = new URLSearchParams(parameters).toString();
   const answer = await fetch(at(path) + (query ? `?${query}` : ""));
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `The server answered ${answer.status}`);
@@ -35,6 +40,7 @@ export async function data(path, parameters = []) {
  * A page that nobody sees closes its connection, since browsers allow six for a server, and goes on when it is seen.
  */
 export function follow(cursors, on) {
+  if (isFile) return;
   let stream = null;
   let known = null;
   let again = null;

@@ -1,5 +1,5 @@
 // What a run printed: it follows the end unless a person reads elsewhere, and can be searched.
-import { at, h } from "./base.js";
+import { at, h, isFile } from "./base.js";
 import { parts, plain, Terminal } from "./terminal.js";
 
 const MOST = 20000; // lines on the page; the whole text is a link away
@@ -13,7 +13,7 @@ export function consoleOf(key) {
   const follow = h("button", { type: "button", "aria-pressed": "true", onclick: () => toEnd() }, "Follow");
   const address = at(`/data/console?${new URLSearchParams({ key })}`);
   const more = h("button", { type: "button", hidden: true, onclick: () => whole() }, "Show the beginning");
-  const bar = h("div", { class: "row controls" }, search, hits, follow, more, h("a", { href: address, target: "_blank", rel: "noopener" }, "Whole text"));
+  const bar = h("div", { class: "row controls" }, search, hits, follow, more, isFile ? "" : h("a", { href: address, target: "_blank", rel: "noopener" }, "Whole text"));
   let [text, terminal, shown, found, now] = ["", new Terminal(), [], [], 0];
 
   function append(added, isWholeEnd = false) {

@@ -1,5 +1,5 @@
 // The head of a run's page: what it is, how it stands, and what may be done.
-import { at, h } from "./base.js";
+import { at, h, isFile } from "./base.js";
 import { buttonsOf } from "./acting.js";
 import { factsOf, linkTo } from "./run_tables.js";
 import { chip, duration, time } from "./words.js";
@@ -31,7 +31,7 @@ export function headOf(title) {
     anew("standing", [line, timeLeft(line, columns.times ?? [])], () => standing.replaceChildren(...standingOf(line, timeLeft(line, columns.times ?? []))));
     anew("about", [facts.facts, facts.description, facts.note, facts.destinations, facts.actions, line.name], () => {
       about.replaceChildren(...aboutOf(facts));
-      actions.replaceChildren(...buttonsOf(() => now, acted), h("a", { class: "button", href: at(`/data/archive?${new URLSearchParams({ key: run.key })}`), download: true }, "Download everything"));
+      actions.replaceChildren(...buttonsOf(() => now, acted), isFile ? "" : h("a", { class: "button", href: at(`/data/archive?${new URLSearchParams({ key: run.key })}`), download: true }, "Download everything"));
     });
   }
 
