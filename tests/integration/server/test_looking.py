@@ -117,14 +117,15 @@ def test_an_epoch_that_turns_out_to_be_none_goes_from_an_open_page(told: Told) -
 
 def test_text_is_appended_and_told_again_only_if_something_before_it_has_changed(told: Told) -> None:
     told.start()
+    told.print(0, "none", order="1 s 0 s 0")
     told.print(1, "one", order="1 s 1 s 1")
     page = Page(told)
     told.print(2, "\x1b[32mtwo\x1b[0m", order="1 s 2 s 2")
     told.print(3, "three", order="1 s 3 s 3")
     news = page.look()
-    assert (news.console, news.console_is_whole_tail, page.console) == ("\ntwo\nthree", False, "one\ntwo\nthree")
+    assert (news.console, news.console_is_whole_tail, page.console) == ("\ntwo\nthree", False, "none\none\ntwo\nthree")
     told.print(2, "two and three", order="1 s 2 s 3")  # the same text in a longer piece
-    assert (page.look().console_is_whole_tail, page.console) == (True, "one\ntwo and three")
+    assert (page.look().console_is_whole_tail, page.console) == (True, "none\none\ntwo and three")
     assert "".join(told.source.console(KEY)) == page.console
 
 
@@ -237,7 +238,8 @@ def test_two_pages_are_told_the_same_whichever_looks_first(told: Told) -> None:
         told.epoch(number)
         first = told.source.runs(first.cursor)
         assert [run.epochs_done for run in first.runs] == [number + 1]
-    assert [run.epochs_done for run in told.source.runs(second.cursor).runs] == [3]
+    told.start("other")
+    assert {run.key: run.epochs_done for run in told.source.runs(second.cursor).runs} == {KEY: 3, "local/demo/other": 0}
 
 
 def test_a_list_reads_no_more_of_a_training_than_its_last_two_epochs(told: Told) -> None:
