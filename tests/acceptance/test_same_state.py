@@ -130,10 +130,11 @@ def _only_model(server: RunningServer) -> dict[str, Any]:
 
 
 def _owner(server: RunningServer) -> str:
-    page = requests.get(server.url, timeout=100).text
-    found = re.search(r'href="/runs/([^/"]+)/demo/', page)
-    assert found, page
-    return found[1]
+    listed = requests.get(f"{server.url}/data/runs", timeout=100).json()
+    (key,) = listed["fields"]["key"]
+    owner, project, _ = key.split("/")
+    assert project == "demo"
+    return str(owner)
 
 
 def _steady_epoch(epoch: dict[str, Any]) -> dict[str, Any]:

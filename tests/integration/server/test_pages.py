@@ -38,8 +38,8 @@ def test_a_training_is_shown_with_curves_checkpoints_console_and_state(server: R
         "metrics/mAP50(B)": [0.5, 0.5],
     }
     assert shown["system"]["values"] == {"cpu": [5, 5]}
-    assert (shown["console"], "console_cut" in shown) == ("line one\nline two", False)
-    assert page(server, "/data/console?key=local/demo/train").text == "line one\nline two"
+    assert (shown["console"], "console_cut" in shown) == ("\x1b[34mline one\x1b[0m\nline two", False)
+    assert page(server, "/data/console?key=local/demo/train").text == shown["console"]
     (checkpoint,) = shown["facts"]["checkpoints"]
     assert (checkpoint["name"], checkpoint["size"], checkpoint["sha256"]) == ("best.pt", 7, sha256(b"weights"))
     file = page(server, checkpoint["download"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoc
 
 _NOT_STARTED = frozenset({"pending", "untrained"})
 _ENDED = frozenset({"completed", "failed", "cancelled"})
-_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SILENCE = {"silent": "10 minutes", "interrupted": "a day"}
 _MOST_VALUES = 500
 _LONGEST_VALUE = 1000
@@ -182,8 +180,8 @@ def values_of(epoch: Epoch) -> list[ValueLine]:
 
 
 def text_of(chunks: Iterable[ConsoleChunk]) -> str:
-    """Return pieces of a console as text, without codes for terminals."""
-    return _TERMINAL_CODES.sub("", "\n".join(str(each.data.get("content", "")) for each in chunks))
+    """Return pieces of a console as text, as it was printed; pages show what a terminal would."""
+    return "\n".join(str(each.data.get("content", "")) for each in chunks)
 
 
 def end_of(text: str) -> str:
