@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from journal.errors import from_os, from_sqlite
 from journal.storage import log_locks, write_lock
 from journal.storage.descriptors import LOCK, File, file_of
-from journal.storage.inodes import inode_and_length
+from journal.storage.inodes import Look, looking_at
 from journal.storage.log_flush import flush
 from journal.storage.log_locks import LogLocks
 from journal.storage.write_lock import WriteLock
@@ -70,7 +70,8 @@ class CountedConnection(sqlite3.Connection):
     is_for_fork = False
     _write_lock: WriteLock
     _log_locks: LogLocks | None = None
-    _log: bytes = b""
+    _log: str = ""
+    _look: Look
     _log_inode: int | None = None
     _place: str = ""
     _changed_at: int = 0
@@ -120,7 +121,7 @@ class CountedConnection(sqlite3.Connection):
         self._write_lock.acquire()
         try:
             try:  # as `require_log`, for what is usual
-                inode, length = inode_and_length(self._log)
+                inode, length = self._look()
                 is_usual = inode == self._log_inode and length > 0
                 is_usual = is_usual and os.stat(self._place).st_mtime_ns == self._changed_at  # noqa: PTH116
             except OSError:
@@ -216,7 +217,7 @@ class CountedConnection(sqlite3.Connection):
         if mode == "wal" and self._log_locks is not None:
             self._log_locks.lock(self.database)
             with suppress(OSError):
-                self._log_inode, _ = inode_and_length(self._log)
+                self._log_inode, _ = self._look()
                 if durability == "full":
                     self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
         return self.flushes
@@ -238,7 +239,7 @@ class CountedConnection(sqlite3.Connection):
     def log_bytes(self) -> int:
         """Return the log's length, 0 where there is none."""
         try:
-            return inode_and_length(self._log)[1]
+            return self._look()[1]
         except OSError:
             return 0
 
@@ -247,7 +248,7 @@ class CountedConnection(sqlite3.Connection):
         if self._log_inode is None:
             return True
         try:
-            return inode_and_length(self._log)[0] == self._log_inode
+            return self._look()[0] == self._log_inode
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -370,7 +371,8 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
         connection.database, connection.file, connection._log_locks = database, locks.file, locks
         connection._write_lock = WriteLock(database.parent, timeout)
         connection._place = str(database.absolute())
-        connection._log = os.fsencode(f"{connection._place}-wal")
+        connection._log = f"{connection._place}-wal"
+        connection._look = looking_at(connection._log)
         return connection
 
 

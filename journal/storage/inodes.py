@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable
 from functools import cache
 
-Look = Callable[[bytes], tuple[int, int]]
+Look = Callable[[], tuple[int, int]]
+"""Tells the inode and the length of a file, or raises `OSError`."""
 
 # linux/stat.h: AT_FDCWD, STATX_INO | STATX_SIZE, and where stx_mask, stx_ino and stx_size are in the answer.
 _HERE = -100
@@ -22,33 +23,31 @@ _ANSWER = struct.Struct("=I28xQQ")
 _ANSWER_BYTES = 256
 
 
-def inode_and_length(path: bytes) -> tuple[int, int]:
-    """Return the inode and the length of the file at this path.
-
-    Raises:
-        OSError: There is no such file, or it cannot be examined.
-    """
-    return _look()(path)
+def looking_at(path: str) -> Look:
+    """Return what looks at the file that is at this path at the time."""
+    return _way()(path)
 
 
 @cache
-def _look() -> Look:
+def _way() -> Callable[[str], Look]:
     """Return the cheapest way that works here; a sandbox that is older than `statx` may forbid it."""
     try:
-        look = _by_statx()
-        look(b"/")
-        return look
+        _by_statx("/")()
+        return _by_statx
     except (AttributeError, OSError):
         return _by_stat
 
 
-def _by_stat(path: bytes) -> tuple[int, int]:
-    status = os.stat(path)  # noqa: PTH116 - the hot path
-    return status.st_ino, status.st_size
+def _by_stat(path: str) -> Look:
+    def look() -> tuple[int, int]:
+        status = os.stat(path)  # noqa: PTH116 - the hot path
+        return status.st_ino, status.st_size
+
+    return look
 
 
-def _by_statx() -> Look:
-    """Return how to ask by `statx`.
+def _by_statx(path: str) -> Look:
+    """Return what asks by `statx`, with all but the answer made once, as making them takes longer than the call.
 
     Raises:
         AttributeError: The C library does not have it, as on macOS.
@@ -56,15 +55,14 @@ def _by_statx() -> Look:
     import ctypes  # now, as only whoever writes events needs it
 
     statx: Callable[..., int] = ctypes.CDLL(None, use_errno=True).statx
-    statx.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_void_p)  # type: ignore[attr-defined]
+    question = (ctypes.c_int(_HERE), ctypes.c_char_p(os.fsencode(path)), ctypes.c_int(0), ctypes.c_uint(_WANTED))
+    room, otherwise = ctypes.c_char * _ANSWER_BYTES, _by_stat(path)
 
-    room = ctypes.c_char * _ANSWER_BYTES
-
-    def look(path: bytes) -> tuple[int, int]:
+    def look() -> tuple[int, int]:
         answer = room()
-        if statx(_HERE, path, 0, _WANTED, answer):
+        if statx(*question, answer):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         known, inode, length = _ANSWER.unpack_from(answer)
-        return (inode, length) if known & _WANTED == _WANTED else _by_stat(path)
+        return (inode, length) if known & _WANTED == _WANTED else otherwise()
 
     return look

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from journal.storage import inodes
-from journal.storage.inodes import inode_and_length
+from journal.storage.inodes import looking_at
 
 
 @pytest.fixture(autouse=True)
 def _chosen_anew() -> Iterator[None]:
-    inodes._look.cache_clear()
+    inodes._way.cache_clear()
     yield
-    inodes._look.cache_clear()
+    inodes._way.cache_clear()
 
 
 def _no_such_call(_: str | None, **__: object) -> object:
@@ -43,7 +42,7 @@ def test_the_answer_is_that_of_stat(
     link = tmp_path / "link"
     link.symlink_to(file)
     for path in (file, link):
-        assert inode_and_length(os.fsencode(path)) == (file.stat().st_ino, 5)
+        assert looking_at(str(path))() == (file.stat().st_ino, 5)
 
 
 @pytest.mark.parametrize("library", [None, _forbidden])
@@ -52,10 +51,10 @@ def test_what_is_not_there_is_said(
 ) -> None:
     if library:
         monkeypatch.setattr(ctypes, "CDLL", library)
-    missing = os.fsencode(tmp_path / "missing")
+    missing = str(tmp_path / "missing")
     with pytest.raises(FileNotFoundError) as raised:
-        inode_and_length(missing)
+        looking_at(missing)()
     assert raised.value.filename == missing
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
-        inode_and_length(os.fsencode(tmp_path / "file" / "below"))
+        looking_at(str(tmp_path / "file" / "below"))()
