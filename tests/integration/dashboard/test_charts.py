@@ -34,6 +34,14 @@ def page(browser, address):
         yield found
 
 
+@pytest.fixture(scope="module")
+def still(browser, address):
+    """A page for tests that move neither its cursor nor its zoom, and hide no chart."""
+    with visited(browser, address, PAGE, viewport={"width": 1280, "height": 900}) as found:
+        found.wait_for_selector("section.chart canvas")
+        yield found
+
+
 def chart(page, title):
     return page.get_by_role("region", name=title, exact=True)
 
@@ -49,18 +57,18 @@ def told(value):
     return f"{value:.4g}"
 
 
-def test_training_and_validation_loss_share_a_chart_and_results_come_first(page):
-    titles = page.locator("#curves section.chart h3").all_inner_texts()
+def test_training_and_validation_loss_share_a_chart_and_results_come_first(still):
+    titles = still.locator("#curves section.chart h3").all_inner_texts()
     assert titles[:2] == ["metrics/precision(B)", "metrics/recall(B)"]
     assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr", "epoch time (s)"]
-    assert list(legend(page, "box_loss")) == ["train/box_loss", "val/box_loss"]
+    assert list(legend(still, "box_loss")) == ["train/box_loss", "val/box_loss"]
 
 
-def test_a_legend_tells_the_last_values_of_the_source_and_the_final_evaluation_apart(page):
+def test_a_legend_tells_the_last_values_of_the_source_and_the_final_evaluation_apart(still):
     last = values_of(2, EPOCHS - 1)
-    assert legend(page, "box_loss") == {name: told(last[name]) for name in ("train/box_loss", "val/box_loss")}
-    assert f"final {told(values_of(0, 0)['train/box_loss'])}" in chart(page, "box_loss").inner_text()
-    assert chart(page, "box_loss").get_by_role("slider").get_attribute("aria-valuemax") == str(EPOCHS)
+    assert legend(still, "box_loss") == {name: told(last[name]) for name in ("train/box_loss", "val/box_loss")}
+    assert f"final {told(values_of(0, 0)['train/box_loss'])}" in chart(still, "box_loss").inner_text()
+    assert chart(still, "box_loss").get_by_role("slider").get_attribute("aria-valuemax") == str(EPOCHS)
 
 
 def test_keys_move_one_cursor_over_all_charts_and_each_tells_its_values_there(page):
@@ -117,20 +125,23 @@ def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
     page.get_by_text("3 of 9 charts").wait_for()
 
 
-def test_smoothing_leaves_the_values_that_are_told_as_they_are(page):
-    page.get_by_label("Smoothing").fill("80")
-    assert page.locator(".controls output").inner_text() == "0.996"
-    assert legend(page, "box_loss")["val/box_loss"] == told(values_of(2, EPOCHS - 1)["val/box_loss"])
+def test_smoothing_leaves_the_values_that_are_told_as_they_are(still):
+    still.get_by_label("Smoothing").fill("80")
+    assert still.locator(".controls output").inner_text() == "0.996"
+    assert legend(still, "box_loss")["val/box_loss"] == told(values_of(2, EPOCHS - 1)["val/box_loss"])
 
 
-def test_a_new_epoch_is_told_without_losing_the_zoom(page, runs):
-    drag(page, "box_loss")
-    page.wait_for_url("**/*zoom=*")
-    page.mouse.move(0, 0)
-    runs.train("local/demo/run-2")
-    value = told(values_of(2, len(runs.news("local/demo/run-2").epochs.at) - 1)["val/box_loss"])
-    chart(page, "box_loss").get_by_text(value, exact=True).wait_for()
-    assert page.get_by_role("button", name="Zoom out").is_visible()
+def test_a_new_epoch_is_told_without_losing_the_zoom(browser, address, runs):
+    key = "local/demo/run-1"
+    with visited(browser, address, f"/runs/{key}", viewport={"width": 1280, "height": 900}) as page:
+        page.wait_for_selector("section.chart canvas")
+        drag(page, "box_loss")
+        page.wait_for_url("**/*zoom=*")
+        page.mouse.move(0, 0)
+        runs.train(key)
+        value = told(values_of(1, len(runs.news(key).epochs.at) - 1)["val/box_loss"])
+        chart(page, "box_loss").get_by_text(value, exact=True).wait_for()
+        assert page.get_by_role("button", name="Zoom out").is_visible()
 
 
 SAID = {
@@ -164,8 +175,8 @@ SAID = {
 }
 
 
-def test_rows_become_lines(page):
-    answers = page.evaluate(
+def test_rows_become_lines(still):
+    answers = still.evaluate(
         "import('/assets/series.js').then((series) => {"
         "const { groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
         f"return [{', '.join(SAID)}] }})"

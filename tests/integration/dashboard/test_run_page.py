@@ -99,18 +99,26 @@ def page(browser, run):
         yield found
 
 
+@pytest.fixture(scope="module")
+def still(browser):
+    """A page for tests that change nothing of the run, and of the page only their own part."""
+    with shown(ToldRun()) as address, visited(browser, address, f"/runs/{KEY}") as found:
+        found.locator("#values tbody tr").first.wait_for()
+        yield found
+
+
 def rows(page, part):
     return [row.locator("th, td").all_inner_texts() for row in page.locator(f"#{part} tbody").first.locator("tr").all()]
 
 
-def test_the_values_are_those_of_the_source(page, run):
-    told = {**run.news(KEY).epochs.values, "epoch time (s)": [10] * 3}
+def test_the_values_are_those_of_the_source(still):
+    told = {**ToldRun().news(KEY).epochs.values, "epoch time (s)": [10] * 3}
     best = {name: (min if "loss" in name or "time" in name else max)(values) for name, values in told.items()}
     expected = {
         name: [f"{values[-1]:.4g}", f"{best[name]:.4g}", str(values.index(best[name]) + 1)]
         for name, values in told.items()
     }
-    found = {row[0]: row[1:] for row in rows(page, "values")}
+    found = {row[0]: row[1:] for row in rows(still, "values")}
     assert {name: row[:3] for name, row in found.items()} == expected
     assert {name: row[3] for name, row in found.items() if row[3]} == {"metrics/mAP50(B)": "0.75"}
 
@@ -140,9 +148,9 @@ def test_a_source_that_begins_anew_replaces_what_the_page_shows(page, run):
     assert page.locator("pre.console").inner_text() == "again"
 
 
-def test_what_is_no_number_is_listed(page):
-    page.locator("#others > summary").click()
-    assert rows(page, "others") == [["2", "val/box_loss", "NaN"]]
+def test_what_is_no_number_is_listed(still):
+    still.locator("#others > summary").click()
+    assert rows(still, "others") == [["2", "val/box_loss", "NaN"]]
 
 
 def test_a_console_shows_what_a_terminal_does_and_follows_the_end_unless_somebody_reads(page, run):
@@ -161,23 +169,23 @@ def test_a_console_shows_what_a_terminal_does_and_follows_the_end_unless_somebod
     assert text.inner_text().splitlines()[-3:] == ["line 198", "line 199", "another end"]
 
 
-def test_a_console_is_searched(page):
-    search = page.get_by_label("Search what the run printed")
+def test_a_console_is_searched(still):
+    search = still.get_by_label("Search what the run printed")
     search.fill("LINE 19")
-    told = page.locator("#console [role=status]")
+    told = still.locator("#console [role=status]")
     assert told.inner_text() == "11 of 11"
     search.press("Enter")
     assert told.inner_text() == "1 of 11"
-    assert page.locator(".hit.now").inner_text() == "line 19"
+    assert still.locator(".hit.now").inner_text() == "line 19"
 
 
-def test_plots_are_drawn_from_their_data(page):
-    page.locator("#pictures").scroll_into_view_if_needed()
-    curves = page.get_by_role("region", name="Precision over recall")
+def test_plots_are_drawn_from_their_data(still):
+    still.locator("#pictures").scroll_into_view_if_needed()
+    curves = still.get_by_role("region", name="Precision over recall")
     curves.locator("canvas").wait_for()
     labels = curves.locator(".legend button span:not(.swatch)").all_inner_texts()
     assert labels == ["cat, AP50 0.8", "dog, AP50 0.6", "all classes, AP50 0.7"]
-    matrix = page.get_by_role("region", name="Confusion matrix", exact=True)
+    matrix = still.get_by_role("region", name="Confusion matrix", exact=True)
     table = [row.locator("th, td").all_inner_texts() for row in matrix.locator("tbody tr").all()]
     assert table == [["cat", "0.90", "0.13", "0.67"], ["dog", "0.10", "0.88", "0.33"], ["background", "", "", ""]]
     matrix.locator("td:has-text('0.67')").hover()
@@ -186,39 +194,39 @@ def test_plots_are_drawn_from_their_data(page):
     assert matrix.locator("tbody td").first.inner_text() == "9"
 
 
-def test_what_was_logged_has_a_slider_for_its_steps(page):
-    page.locator("#pictures").scroll_into_view_if_needed()
-    card = page.get_by_role("region", name="loss by place")
+def test_what_was_logged_has_a_slider_for_its_steps(still):
+    still.locator("#pictures").scroll_into_view_if_needed()
+    card = still.get_by_role("region", name="loss by place")
     assert card.locator("output").inner_text() == "epoch 3"
     card.get_by_label("Step of loss by place").press("ArrowLeft")
     assert card.locator("output").inner_text() == "epoch 2"
     card.locator(".legend b:text('2')").wait_for()
 
 
-def test_checkpoints_and_what_has_not_arrived_are_told_with_their_reasons(page):
-    assert rows(page, "checkpoints")[0][:4] == ["best.pt", "2", "5.4 MB", "final"]
-    assert page.locator("#checkpoints code").get_attribute("title") == HASH
-    assert page.get_by_role("link", name="Download", exact=True).get_attribute("href").endswith(HASH)
-    assert "the server answered 413" in page.locator("#destinations").inner_text()
-    view = page.get_by_role("link", name="View at platform.example")
+def test_checkpoints_and_what_has_not_arrived_are_told_with_their_reasons(still):
+    assert rows(still, "checkpoints")[0][:4] == ["best.pt", "2", "5.4 MB", "final"]
+    assert still.locator("#checkpoints code").get_attribute("title") == HASH
+    assert still.get_by_role("link", name="Download", exact=True).get_attribute("href").endswith(HASH)
+    assert "the server answered 413" in still.locator("#destinations").inner_text()
+    view = still.get_by_role("link", name="View at platform.example")
     assert (view.get_attribute("href"), view.get_attribute("rel")) == (
         "https://platform.example/m",
         "noopener noreferrer",
     )
 
 
-def test_arguments_are_searched_by_path_and_value_and_are_never_markup(page):
-    page.locator("#arguments > summary").click()
-    assert rows(page, "arguments") == [
+def test_arguments_are_searched_by_path_and_value_and_are_never_markup(still):
+    still.locator("#arguments > summary").click()
+    assert rows(still, "arguments") == [
         ["model.depth", "0.33"],
         ["model.name", "<b>yolo</b>"],
         ["lr0", "0.01"],
         ["classes", "1, 2"],
     ]
-    page.get_by_label("Search Arguments").fill("model YOLO")
-    assert page.locator("#arguments tr:visible th").all_inner_texts() == ["model.name"]
-    assert page.get_by_text("<img src=x onerror=alert(1)>").is_visible()
-    assert page.get_by_role("link", name="javascript:alert(1)").count() == 0
+    still.get_by_label("Search Arguments").fill("model YOLO")
+    assert still.locator("#arguments tr:visible th").all_inner_texts() == ["model.name"]
+    assert still.get_by_text("<img src=x onerror=alert(1)>").is_visible()
+    assert still.get_by_role("link", name="javascript:alert(1)").count() == 0
 
 
 def with_key(page, wanted):
@@ -294,8 +302,8 @@ SAID = {
 }
 
 
-def test_text_is_taken_as_a_terminal_takes_it(page):
-    told = page.evaluate(
+def test_text_is_taken_as_a_terminal_takes_it(still):
+    told = still.evaluate(
         "Promise.all(['terminal', 'run_head'].map((each) => import(`/assets/${each}.js`))).then(([{ Terminal, parts },"
         " { timeLeft }]) => { const lines = (...texts) => { const made = new Terminal();"
         f" texts.forEach((text) => made.feed(text)); return made.lines; }}; return [{', '.join(SAID)}] }})"
