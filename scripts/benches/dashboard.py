@@ -18,6 +18,8 @@ from benches.measure import Result, Setting, Target, in_turn, seconds, table
 ROUNDS = 9
 RUNS, MANY_EPOCHS, COMPARED = 2000, 2000, 50
 FEW, LIST, COMPARE = "list of 10 runs", f"list of {RUNS:,} runs", f"{COMPARED} runs of {MANY_EPOCHS:,} epochs compared"
+RUN = f"a run of {MANY_EPOCHS:,} epochs"
+IN_LIST, IN_RUN = "an epoch in the list", "an epoch on the run's page"
 FLAGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 # Says in the page when what it shows has been painted: a frame has been drawn after it was in the document.
 _WATCH = """{
@@ -30,6 +32,7 @@ _WATCH = """{
   seen.observe(document, { subtree: true, childList: true });
 }"""
 _ROWS = "document.querySelector('tr[data-key]')"
+_RUN = "document.querySelector('#curves canvas')"
 _CURVES = f"document.querySelectorAll('#head li').length === {COMPARED} && document.querySelector('#curves canvas')"
 
 
@@ -76,19 +79,23 @@ def run(setting: Setting) -> Result:
         contenders = {
             FEW: one.painted("/", _ROWS),
             LIST: two.painted("/", _ROWS),
+            RUN: three.painted(f"/runs/{three.run_keys()[0]}", _RUN),
             COMPARE: three.painted(compare, _CURVES),
         }
         readings = in_turn(contenders, setting.rounds(ROUNDS))
-        epochs, sizes = _epochs(two, many, setting.rounds(ROUNDS))
+        listed, list_sizes = _epochs(two, many, setting.rounds(ROUNDS), _in_list)
+        shown, run_sizes = _epochs(two, many, setting.rounds(ROUNDS), _in_run)
     tables = (
         table("From the load of a page to its content on the screen", "ms", readings),
-        table("From an epoch in the journal to the list on the screen", "ms", {"an epoch": epochs}, 1e3),
+        table("From an epoch in the journal to the screen", "ms", {IN_LIST: listed, IN_RUN: shown}, 1e3),
     )
     targets = (
         Target(f"{LIST}, p50 in ms after load", tables[0].row(LIST).p50, 500),
         Target(f"{COMPARE}, p50 in ms after load", tables[0].row(COMPARE).p50, 500),
-        Target("an epoch on the page, worst in ms", tables[1].rows[0].worst, 2000),
-        Target("what an epoch sends, in bytes", max(sizes), 2000),
+        Target(f"{RUN}, p50 in ms after load", tables[0].row(RUN).p50, 500),
+        Target("an epoch on the page, worst in ms", max(row.worst for row in tables[1].rows), 2000),
+        Target("what an epoch sends to the list, in bytes", max(list_sizes), 2000),
+        Target("what it sends to the run's page, in bytes", max(run_sizes), 2000),
     )
     return Result(tables, targets, ("A visit before the first reading is not counted: it has the server read it all.",))
 
@@ -124,8 +131,25 @@ def _shown(browser: Any, folder: Path) -> Iterator[_Shown]:
         server.wait()
 
 
-def _epochs(shown: _Shown, folder: Path, count: int) -> tuple[list[float], list[int]]:
-    """Return how long each of some epochs takes from the journal to the page, and how many bytes it sends."""
+def _in_list(page: Any, address: str, run: str) -> Callable[[int], Any]:
+    """Open the list at one run; return where it tells so many epochs."""
+    page.goto(f"{address}/?search=new")
+    line = page.locator(f"tr[data-key='{run}'] [data-column=progress]")
+    line.wait_for()
+    return lambda epochs: line.filter(has_text=f"{epochs} / 100")
+
+
+def _in_run(page: Any, address: str, run: str) -> Callable[[int], Any]:
+    """Open a run's page; return where it tells so many epochs."""
+    page.goto(f"{address}/runs/{run}")
+    page.wait_for_selector("#curves")
+    return lambda epochs: page.get_by_text(f"epoch {epochs} of 100")
+
+
+def _epochs(
+    shown: _Shown, folder: Path, count: int, opened_at: Callable[[Any, str, str], Callable[[int], Any]]
+) -> tuple[list[float], list[int]]:
+    """Return how long each of some epochs takes from the journal to a page, and how many bytes it sends."""
     page, sizes = shown.context.new_page(), []
     watching = shown.context.new_cdp_session(page)
     watching.send("Network.enable")
@@ -135,12 +159,10 @@ def _epochs(shown: _Shown, folder: Path, count: int) -> tuple[list[float], list[
         new = writer.start_run(project="bench", name="new", save_dir=str(folder / "new"))
         session = writer.start_session(new.id)
         writer.append(new.id, session, "training_started", {"trainArgs": {}, "epochs": 100}, "1")
-        page.goto(shown.address + "/?search=new")
-        line = page.locator(f"tr[data-key='{new.id}'] [data-column=progress]")
-        line.wait_for()
+        said_of = opened_at(page, shown.address, new.id)
         taken = []
         for epoch in range(count):
-            said = line.filter(has_text=f"{epoch + 1} / 100")
+            said = said_of(epoch + 1)
             writer.append(new.id, session, "epoch_end", trainings.epoch_end(epoch), str(epoch))
             taken.append(seconds(said.wait_for))
         writer.end_session(session, "complete")
