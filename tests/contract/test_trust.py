@@ -141,6 +141,19 @@ def test_a_proxy_with_a_certificate_of_that_authority_is(
     client.close()
 
 
+def test_a_proxy_of_that_authority_is_trusted_on_the_way_to_an_address_without_certificates_too(
+    secure: Callable[[str], ScriptedServer], bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = secure(OURS)
+    proxy.script = lambda _: Reply(200, {})
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    transport = Transport(ca_bundle=str(bundle))
+    address = f"http://platform-{free_port()}.example/there"
+    assert transport.request("GET", address, headers={}, is_api=True).status == 200
+    transport.close()
+    assert [each.path for each in proxy.requests] == [address]
+
+
 def test_a_certificate_for_another_name_is_not_trusted(
     kind: Client, secure: Callable[[str], ScriptedServer], bundle: Path, epoch: Message
 ) -> None:
