@@ -22,9 +22,17 @@ from journal.sessions.liveness import live_runs
 _TOLD = text(
     f"""
     SELECT e.kind, e.key, e.payload FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.run_id = :run AND e.kind != '{REGISTRATION}' ORDER BY {RANK}
+    WHERE e.run_id = :run AND e.kind NOT IN ('{REGISTRATION}', '{MEDIA}') ORDER BY {RANK}
     """  # noqa: S608 - names of this package
 )
+# Without payloads, which would be sorted with them: there may be gigabytes of images.
+_IMAGES = text(
+    f"""
+    SELECT e.key, e.id FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.run_id = :run AND e.kind = '{MEDIA}' ORDER BY {RANK}
+    """  # noqa: S608 - names of this package
+)
+_PAYLOAD = text("SELECT payload FROM events WHERE id = :id")
 # A session of training that does not say of itself that it was brought in.
 _RECORDED = text(
     f"""
@@ -77,12 +85,7 @@ def read(connection: Connection, run_id: str) -> PastRun:
     told: dict[tuple[str, str], str] = {}
     console: list[tuple[int, str]] = []
     checkpoints: set[tuple[str, str]] = set()
-    images: dict[tuple[str, str], str] = {}
     for kind, key, payload in connection.execute(_TOLD, {"run": run_id}):
-        if kind == MEDIA:  # there may be gigabytes of them
-            step, _, name = key.partition(" ")
-            images[name, step] = digest(_member(payload, "data"))
-            continue
         told[kind, key] = payload
         if kind == CONSOLE:
             console.append((int(key), _member(payload, "content")))
@@ -92,12 +95,23 @@ def read(connection: Connection, run_id: str) -> PastRun:
         told,
         console,
         frozenset(checkpoints),
-        images,
+        _images(connection, run_id),
         session_rows.newest(connection, run_id),
         bool(connection.execute(_RECORDED, {"run": run_id}).scalar()),
         run_id in live_runs(connection, utc_now()),
         run_id in prunable.pruned(connection),
     )
+
+
+def _images(connection: Connection, run_id: str) -> dict[tuple[str, str], str]:
+    """Return the sha256 of the text that holds each image's bytes, by name and step; one after the other is read."""
+    newest = {row.key: row.id for row in connection.execute(_IMAGES, {"run": run_id})}
+    found = {}
+    for key, row in newest.items():
+        step, _, name = key.partition(" ")
+        payload = connection.execute(_PAYLOAD, {"id": row}).scalar_one()
+        found[name, step] = digest(_member(payload, "data"))
+    return found
 
 
 def _member(payload: str, name: str) -> str:
