@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from journal.checkpoints import blobs
+from journal.disk import begin_write_back
 from journal.errors import DamagedMirror, MirrorUnavailable
 from journal.mirror import parts
 from journal.mirror.layout import blob_name, list_name, part_name, parts_of
 from journal.mirror.parts import PartList
 from journal.mirror.stores import Source, Store
+
+_WRITTEN_BACK = 4 << 20
 
 
 def put(store: Store, file: BinaryIO, sha256: str, between: Callable[[], object]) -> None:
@@ -88,12 +91,16 @@ def fetch(store: Source, sha256: str, target: Path) -> str | None:
 
 def _write(target: Path, pieces: Iterator[bytes | bytearray]) -> str:
     """Write a new file, durably; return its sha256."""
-    whole = hashlib.sha256()
+    whole, size, begun = hashlib.sha256(), 0, 0
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         for piece in pieces:
             blobs.write_all(descriptor, piece)
             whole.update(piece)
+            size += len(piece)
+            if size - begun >= _WRITTEN_BACK:
+                begin_write_back(descriptor, begun, size - begun)
+                begun = size
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
