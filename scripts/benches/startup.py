@@ -1,4 +1,7 @@
-"""How long `uploader status`, `show` and `exec` take, compared with importing their dependencies."""
+"""How long `uploader status`, `show` and `exec` take, compared with importing their dependencies.
+
+As pip installs them, with their bytecode: a process that may not keep it compiles half of what it imports, each time.
+"""
 
 from __future__ import annotations
 
@@ -29,19 +32,23 @@ def run(setting: Setting) -> Result:
     empty = trainings.record(setting.folder / "empty", 0)
     no_runs = trainings.record_many(setting.folder / "none", 0, 0)
     many = trainings.record_many(setting.folder / "many", setting.rounds(2000), 10)
-    hooked = {**os.environ, "PYTHONPATH": os.pathsep.join([STARTUP, *filter(None, [os.environ.get("PYTHONPATH")])])}
+    compiled = {**os.environ, "PYTHONPYCACHEPREFIX": str(setting.folder / "bytecode")}
+    compiled.pop("PYTHONDONTWRITEBYTECODE", None)
+    hooked = {**compiled, "PYTHONPATH": os.pathsep.join([STARTUP, *filter(None, [os.environ.get("PYTHONPATH")])])}
     contenders = {
-        BASELINE: _process([sys.executable, "-c", "import sqlalchemy, requests"]),
-        "status, a run without epochs": _process(trainings.uploader("status", "--journal", empty)),
-        "status, a run of 100 epochs": _process(trainings.uploader("status", "--journal", small)),
-        NONE: _process(trainings.uploader("status", "--journal", no_runs)),
-        MANY: _process(trainings.uploader("status", "--journal", many)),
-        SHOW: _process(trainings.uploader("show", "--journal", small)),
-        NOTHING: _process([sys.executable, "-c", ""]),
+        BASELINE: _process([sys.executable, "-c", "import sqlalchemy, requests"], compiled),
+        "status, a run without epochs": _process(trainings.uploader("status", "--journal", empty), compiled),
+        "status, a run of 100 epochs": _process(trainings.uploader("status", "--journal", small), compiled),
+        NONE: _process(trainings.uploader("status", "--journal", no_runs), compiled),
+        MANY: _process(trainings.uploader("status", "--journal", many), compiled),
+        SHOW: _process(trainings.uploader("show", "--journal", small), compiled),
+        NOTHING: _process([sys.executable, "-c", ""], compiled),
         HOOKED: _process([sys.executable, "-c", ""], hooked),
-        CLICK: _process([sys.executable, "-c", "import click"]),
-        EXEC: _process([*trainings.uploader("exec", "--"), "true"]),
+        CLICK: _process([sys.executable, "-c", "import click"], compiled),
+        EXEC: _process([*trainings.uploader("exec", "--"), "true"], compiled),
     }
+    for once in contenders.values():
+        once()  # compiles
     readings = in_turn(contenders, setting.rounds(ROUNDS))
     found = table("A new process, start to end", "ms", readings, 1e3)
     ratio = found.row(MANY).p50 / found.row(NONE).p50
@@ -56,7 +63,7 @@ def run(setting: Setting) -> Result:
     return Result((found,), targets, ())
 
 
-def _process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Callable[[], list[float]]:
+def _process(command: Sequence[str], environment: Mapping[str, str]) -> Callable[[], list[float]]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
     def once() -> list[float]:
