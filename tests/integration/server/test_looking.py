@@ -251,6 +251,15 @@ def test_a_list_reads_no_more_of_a_training_than_its_last_two_epochs(told: Told)
     assert (line.epochs_done, line.metrics["metrics/mAP50-95(B)"]) == (40, 0.39)
 
 
+def test_a_list_tells_no_values_of_epochs_that_an_earlier_training_had_beyond_the_total(told: Told) -> None:
+    told.start()
+    for number in range(4):
+        told.epoch(number)
+    told.event("training_started", {"epochs": 3})
+    (line,) = told.source.runs().runs
+    assert (line.epochs_done, line.metrics["metrics/mAP50-95(B)"]) == (3, 0.02)
+
+
 def test_a_list_tells_the_results_of_a_training_that_has_ended(told: Told) -> None:
     told.start(epochs=1)
     told.epoch(0)

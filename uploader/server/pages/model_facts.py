@@ -25,13 +25,14 @@ def key_of(model: Model | Overview) -> str:
     return f"{model.owner}/{model.project}/{model.slug}"
 
 
-def line(model: Overview, epochs: int, last: Sequence[Epoch], now: str, owner: str) -> RunLine:
+def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | None, *, now: str, owner: str) -> RunLine:
     """Return a model's line in the list.
 
     Args:
         model: The model.
         epochs: How many epochs below its total there are, the final evaluation included.
         last: The last two epochs, in order.
+        newest: The final evaluation, or else the last epoch below its total.
         now: Current time, ISO 8601 in UTC.
         owner: Who is not named, because most models are theirs.
     """
@@ -50,7 +51,7 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], now: str, owner: s
         heard_at=rules.heard_at(model),
         epochs_done=done,
         epochs_planned=model.epochs,
-        metrics=numbers((model.results or {}).get("metrics")) or (metrics_of(last[-1]) if last else {}),
+        metrics=numbers((model.results or {}).get("metrics")) or (metrics_of(newest) if newest else {}),
         arguments=model.train_args or {},
     )
 
@@ -73,13 +74,14 @@ def facts(
         Fact("Started", starts[0], "time"),
         *(Fact("Resumed", each, "time") for each in starts[1:]),
         Fact("Ended", model.completed_at, "time"),
-        *moving(model, runs, trained, arrived_at),
+        *_durations(model, runs, trained),
         Fact("Arrived", model.created_at, "time"),
+        _newest(arrived_at),
         Fact("Device", model.device),
         Fact("Licence", properties.get("license")),
         Fact("Conversions ordered", ", ".join(dict.fromkeys(formats))),
         Fact("Dataset", properties.get("datasetSlug")),
-        Fact("Parameters", number(info.get("parameters"))),
+        Fact("Parameters", _in_full(info.get("parameters"))),
         Fact("GFLOPs", number(info.get("gflops"))),
         Fact("Address", key_of(model), "code"),
     ]
@@ -88,15 +90,7 @@ def facts(
 
 def moving(model: Model, runs: Sequence[Run], trained: Sequence[Epoch] | None, arrived_at: str) -> list[Fact]:
     """Return those of them that move while it is trained; what epochs say only if these are given."""
-    took = took_of(model, runs, trained or ())
-    known = [each for each in took.values() if each is not None]
-    is_resumed = len(_starts(model, runs)) > 1
-    return [
-        *([] if model.completed_at else [Fact("Last heard of", rules.heard_at(model), "time")]),
-        Fact("Took since it was resumed" if is_resumed else "Took", rules.milliseconds_of(model), "milliseconds"),
-        *([Fact("An epoch took", sum(known) / len(known), "milliseconds")] if known else []),
-        Fact("Newest arrived", arrived_at, "time"),
-    ]
+    return [*_durations(model, runs, trained or ()), _newest(arrived_at)]
 
 
 def took_of(model: Model, runs: Sequence[Run], trained: Sequence[Epoch]) -> dict[int, float | None]:
@@ -154,13 +148,22 @@ def best_of(model: Model, epochs: Iterable[Epoch]) -> int | None:
     return best.epoch if best else None
 
 
-def checkpoint_line(checkpoint: Checkpoint, download: str | None, *, is_weights: bool) -> CheckpointLine:
-    """Return a line of the checkpoints."""
+def checkpoint_line(
+    checkpoint: Checkpoint, run: int | None, download: str | None, *, is_weights: bool
+) -> CheckpointLine:
+    """Return a line of the checkpoints.
+
+    Args:
+        checkpoint: The checkpoint.
+        run: Which training of the model saved it, counted from 1; None where there was only one.
+        download: Where its bytes are, or None.
+        is_weights: Whether it is what the API hands out as the model.
+    """
     return CheckpointLine(
         name=checkpoint.filename,
         size=checkpoint.size,
         sha256=checkpoint.sha256,
-        state=f"run {checkpoint.run_id}" + (", the model's weights" if is_weights else ""),
+        state=", ".join([*(["weights"] if is_weights else []), *([] if run is None else [f"training {run}"])]),
         saved_at=checkpoint.saved_at,
         arrived_at=checkpoint.arrived_at,
         download=download,
@@ -189,6 +192,21 @@ def end_of(text: str) -> str:
     return text[-_LONGEST_CONSOLE:]
 
 
+def _durations(model: Model, runs: Sequence[Run], trained: Sequence[Epoch]) -> list[Fact]:
+    took = took_of(model, runs, trained)
+    known = [each for each in took.values() if each is not None]
+    is_resumed = len(_starts(model, runs)) > 1
+    return [
+        *([] if model.completed_at else [Fact("Last heard of", rules.heard_at(model), "time")]),
+        Fact("Took since it was resumed" if is_resumed else "Took", rules.milliseconds_of(model), "milliseconds"),
+        *([Fact("An epoch took", sum(known) / len(known), "milliseconds")] if known else []),
+    ]
+
+
+def _newest(arrived_at: str) -> Fact:
+    return Fact("Newest arrived", arrived_at, "time")
+
+
 def _starts(model: Model, runs: Sequence[Run]) -> list[str]:
     return sorted({each.started_at for each in runs} or {model.started_at})
 
@@ -204,6 +222,12 @@ def _actions(model: Model, *, can_be_edited: bool) -> list[Action]:
     stop: list[Action] = [] if model.status in _ENDED else ["stop"]
     edit: list[Action] = ["rename", "tags", "note"] if can_be_edited else []
     return [*stop, *edit, "delete"]
+
+
+def _in_full(value: Any) -> str | None:
+    """Return a number with all of its digits."""
+    told = number(value)
+    return None if told is None else f"{told:,}"
 
 
 def _in_words(value: Any) -> str:

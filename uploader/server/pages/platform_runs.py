@@ -126,7 +126,11 @@ class PlatformRuns:
 
     def _line(self, rows: Rows, overview: Overview) -> RunLine:
         epochs, last = rows.shown.count_epochs(overview), rows.shown.last_epochs(overview.id)
-        return model_facts.line(overview, epochs, last, self.platform.now(), self.platform.owner)
+        newest, total = last[-1] if last else None, overview.epochs
+        if newest and total is not None and newest.epoch >= total and not rules.is_final_evaluation(last):
+            newest = rows.shown.last_epoch_below(overview.id, total)  # an earlier training had more
+        now, owner = self.platform.now(), self.platform.owner
+        return model_facts.line(overview, epochs, last, newest, now=now, owner=owner)
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,11 @@ class _Reading:
     def _checkpoints(self) -> list[CheckpointLine]:
         checkpoints = self.rows.uploads.checkpoints(self.model.id)
         chosen = weights(self.model, checkpoints)
+        places = {run.id: place for place, run in enumerate(self.runs, 1)} if len(self.runs) > 1 else {}
         return [
-            model_facts.checkpoint_line(each, self._download(each.sha256, each.size), is_weights=each == chosen)
+            model_facts.checkpoint_line(
+                each, places.get(each.run_id), self._download(each.sha256, each.size), is_weights=each == chosen
+            )
             for each in reversed(checkpoints)
         ]
 

@@ -52,6 +52,11 @@ class ShownRows:
         query = "SELECT count(*) FROM epochs WHERE model_id = ? AND (? IS NULL OR epoch < ?)"
         return int(self._connection.execute(query, [model.id, model.epochs, model.epochs]).fetchone()[0])
 
+    def last_epoch_below(self, model_id: str, total: int) -> Epoch | None:
+        """Return a model's last epoch below a number."""
+        where = "WHERE model_id = ? AND epoch < ? ORDER BY epoch DESC LIMIT 1"
+        return record_table.first(self._connection, Epoch, where, model_id, total)
+
     def arrived_at(self, model_id: str) -> str:
         """Return when the newest thing that is known of a model arrived."""
         return str(self._connection.execute(_ARRIVED_AT, {"id": model_id}).fetchone()[0])
