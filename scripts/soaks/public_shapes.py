@@ -6,6 +6,7 @@ ours: idempotency keys, the order of messages, digests. Files go to the local pl
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import re
@@ -116,10 +117,13 @@ def _without_ours(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in {"sha256"}}
 
 
+_hints = functools.cache(typing.get_type_hints)
+
+
 def shaped(value: Any, shape: Any) -> Any:
     """Return of a value what its type has."""
     if typing.is_typeddict(shape):
-        hints = typing.get_type_hints(shape)
+        hints = _hints(shape)
         named = {name: hint for name, hint in hints.items() if name in value}
         return {name: shaped(value[name], hint) for name, hint in named.items()}
     parts = typing.get_args(shape)

@@ -77,7 +77,8 @@ class Connections(DeadlineAdapter):
         whole = str(prepared.url)
         proxy = select_proxy(whole, proxies_for(url)) or ""
         is_secure, through = whole.startswith("https:"), urlsplit(proxy).scheme
-        trust: dict[str, Any] = {"ssl_context": self._trust} if is_secure or through == "https" else {}
+        needs_trust = is_secure or through == "https"  # urllib3 1.26 takes the pool's, whatever the proxy's own is
+        trust: dict[str, Any] = {"ssl_context": self._trust} if needs_trust else {}
         target = urldefragauth(whole) if not is_secure and through in _SENT_WHOLE else prepared.path_url
         return Way(whole, target, name, self._manager(proxy).connection_from_url(whole, pool_kwargs=trust))
 
