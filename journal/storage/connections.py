@@ -71,7 +71,7 @@ class CountedConnection(sqlite3.Connection):
     _write_lock: WriteLock
     _log_locks: LogLocks | None = None
     _log: str = ""
-    _look: Look
+    _look: Look | None = None
     _log_inode: int | None = None
     _place: str = ""
     _changed_at: int = 0
@@ -118,10 +118,11 @@ class CountedConnection(sqlite3.Connection):
             LogRemoved: Nothing was written.
             sqlite3.Error: It was not written.
         """
+        self._look = look = self._look or looking_at(self._log)
         self._write_lock.acquire()
         try:
             try:  # as `require_log`, for what is usual
-                inode, length = self._look()
+                inode, length = look()
                 is_usual = inode == self._log_inode and length > 0
                 is_usual = is_usual and os.stat(self._place).st_mtime_ns == self._changed_at  # noqa: PTH116
             except OSError:
@@ -217,7 +218,7 @@ class CountedConnection(sqlite3.Connection):
         if mode == "wal" and self._log_locks is not None:
             self._log_locks.lock(self.database)
             with suppress(OSError):
-                self._log_inode, _ = self._look()
+                self._log_inode = os.stat(self._log).st_ino  # noqa: PTH116
                 if durability == "full":
                     self._log_descriptor = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
         return self.flushes
@@ -239,7 +240,7 @@ class CountedConnection(sqlite3.Connection):
     def log_bytes(self) -> int:
         """Return the log's length, 0 where there is none."""
         try:
-            return self._look()[1]
+            return os.stat(self._log).st_size  # noqa: PTH116
         except OSError:
             return 0
 
@@ -248,7 +249,7 @@ class CountedConnection(sqlite3.Connection):
         if self._log_inode is None:
             return True
         try:
-            return self._look()[0] == self._log_inode
+            return os.stat(self._log).st_ino == self._log_inode  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -372,7 +373,6 @@ def connect(database: Path, *, timeout: float, **options: Any) -> CountedConnect
         connection._write_lock = WriteLock(database.parent, timeout)
         connection._place = str(database.absolute())
         connection._log = f"{connection._place}-wal"
-        connection._look = looking_at(connection._log)
         return connection
 
 

@@ -19,11 +19,9 @@ from journal.writing.past_runs import PastRun
 
 
 class RunQuestions:
-    """Questions about runs; each is a transaction of its own, which writes nothing."""
+    """A writer's questions about runs; each is a transaction of its own, which writes nothing."""
 
-    def __init__(self, transaction: Begin) -> None:
-        """Ask in transactions that this begins."""
-        self._transaction = transaction
+    _transaction: Begin
 
     def find_run(self, *, run_id: str | None = None, save_dir: str | None = None) -> Run | None:
         """Return the run with this id, or the newest run of this folder; None when there is none."""

@@ -70,8 +70,7 @@ class Writer(RunQuestions):
         self._sessions: dict[int, Session] = {}
         self._rows: dict[str, int] = {}
         self._connection = WriterConnection(engine, database, self._rows.clear)
-        super().__init__(self._connection.transaction)
-        self._raw = self._connection.driver
+        self._transaction, self._raw = self._connection.transaction, self._connection.driver
         self.lock = self._connection.lock
 
     @property
