@@ -1,6 +1,6 @@
 """Runs that nobody trained, for what only shows runs: a source of a dashboard that keeps them in memory.
 
-`python tests/support/shown_runs.py [RUNS [EPOCHS]]` shows them at http://127.0.0.1:8799/, the newest one training.
+`python tests/support/shown_runs.py [RUNS [EPOCHS]]` shows them at http://127.0.0.1:8799/; Enter trains the newest.
 """
 
 from __future__ import annotations
@@ -267,6 +267,5 @@ if __name__ == "__main__":
     runs = ShownRuns(*numbers) if numbers else ShownRuns()
     with shown(runs, 8799) as address:
         print(address, flush=True)
-        pause = threading.Event()
-        while not pause.wait(5):
+        for _ in sys.stdin:
             runs.train(runs.runs().runs[0].key)

@@ -1,0 +1,1 @@
+"""The numbers of a training, wherever they are shown."""
