@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from journal.checkpoints import blobs
 from journal.disk import begin_write_back
-from journal.errors import DamagedMirror, MirrorUnavailable
+from journal.errors import DamagedMirror, MirrorUnavailable, from_os
 from journal.mirror import parts
 from journal.mirror.layout import blob_name, list_name, part_name, parts_of
 from journal.mirror.parts import PartList
@@ -71,6 +71,7 @@ def fetch(store: Source, sha256: str, target: Path) -> str | None:
         DamagedMirror: A part of it is missing or damaged.
         LibraryMissing: It is compressed, and the library for that is not there.
         MirrorUnavailable: It cannot be read now.
+        JournalError: The file cannot be written.
     """
     if store.get_file(blob_name(sha256), target):
         return blobs.digest(target) or ""
@@ -90,7 +91,18 @@ def fetch(store: Source, sha256: str, target: Path) -> str | None:
 
 
 def _write(target: Path, pieces: Iterator[bytes | bytearray]) -> str:
-    """Write a new file, durably; return its sha256."""
+    """Write a new file, durably; return its sha256.
+
+    Raises:
+        JournalError: It cannot be written.
+    """
+    try:
+        return _written(target, pieces)
+    except OSError as error:
+        raise from_os(error, target) from error
+
+
+def _written(target: Path, pieces: Iterator[bytes | bytearray]) -> str:
     whole, size, begun = hashlib.sha256(), 0, 0
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from journal.checkpoints.blobs import write_all
-from journal.disk import sync_folder
-from journal.errors import MirrorUnavailable
+from journal.disk import FULL, sync_folder
+from journal.errors import MirrorUnavailable, from_os
 from journal.locations import surroundings
 from journal.surroundings.machines import COLAB
 
@@ -152,7 +152,7 @@ class FolderStore:
             return False
         except OSError as error:
             target.unlink(missing_ok=True)
-            raise self._failed(error, "read") from error
+            raise (from_os(error, target) if error.errno in FULL else self._failed(error, "read")) from error
         return True
 
     def digest(self, name: str) -> str | None:

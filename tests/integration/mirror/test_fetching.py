@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.disks import small_disk
 from support.journals import Bench
 
 import journal
-from journal.errors import MirrorUnavailable
+from journal.errors import DiskFull, MirrorUnavailable
 from journal.mirror import fetching, parts
 from journal.mirror.fetching import AT_ONCE
 from journal.mirror.layout import part_name
@@ -123,6 +124,18 @@ def test_a_restore_that_is_stopped_fetches_nothing_more(
         assert set(threading.enumerate()) <= before
         assert list(opened.blobs.folder.glob(".tmp-*")) == []
     assert len(fetched) <= 1 + AT_ONCE
+
+
+@pytest.mark.parametrize("size", [SIZE, SIZE - 1], ids=["in parts", "whole"])
+def test_a_disk_that_is_too_small_for_what_comes_back_is_named(
+    training: Bench, store: FolderStore, tmp_path: Path, size: int
+) -> None:
+    training.checkpoint(random.Random(1).randbytes(size))
+    Mirroring(training.journal, store).step()
+    with small_disk(tmp_path / "small", "1m") as disk, journal.open(disk / "journal") as opened:
+        with pytest.raises(DiskFull, match="small"):
+            restore(opened, store)
+        assert list(opened.blobs.folder.iterdir()) == []
 
 
 def test_parts_in_another_order_are_not_the_checkpoint(training: Bench, store: FolderStore, tmp_path: Path) -> None:
