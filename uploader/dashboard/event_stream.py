@@ -41,6 +41,9 @@ class _EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until the server ends or the client goes away."""
+        if scope["method"] == "HEAD":  # which has no body, and so no end
+            await Response(headers=dict(self.headers))(scope, receive, send)
+            return
         with self._streams.one() as is_free:
             await (super().__call__(scope, receive, send) if is_free else _busy()(scope, receive, send))
 

@@ -29,6 +29,13 @@ def test_there_are_only_so_many_and_a_training_is_never_refused_for_them(tmp_pat
         Api(server.url, "k").start()
 
 
+def test_who_asks_for_the_head_alone_holds_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, api_key="k", limits=Limits(streams=1)) as server, requests.Session() as session:
+        for _ in range(3):
+            head = session.head(f"{server.url}/data/events?runs=", timeout=60)
+            assert (head.status_code, head.headers["Content-Type"][:17]) == (200, "text/event-stream")
+
+
 def test_a_page_that_has_gone_is_noticed(tmp_path: Path) -> None:
     def is_followed() -> bool:
         with follow(server.url) as followed:

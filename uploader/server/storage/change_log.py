@@ -6,6 +6,7 @@ file has none. A commit and the number under which its changes are known become 
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import sqlite3
 import threading
@@ -65,6 +66,7 @@ class ChangeLog:
 
     def watch(self, connection: sqlite3.Connection) -> None:
         """Have a connection's changes reported here."""
+        connection.execute("PRAGMA temp_store=MEMORY")  # where triggers that are temporary stand
         connection.create_function("tell_change", 4, self._tell)
         connection.executescript("".join(_triggers()))
 
@@ -105,7 +107,11 @@ class ChangeLog:
     def changed(self, since: int) -> tuple[list[str], list[str]]:
         """Return the models that have changed after a number, and the addresses of those that are gone."""
         with self._lock:
-            ids = [model for model, number in self._last.items() if number > since] if self._number > since else []
+            if since >= self._forgotten:
+                newest = itertools.takewhile(lambda change: change.number > since, reversed(self._kept))
+                ids = list(dict.fromkeys(change.model for change in newest))
+            else:
+                ids = [model for model, number in self._last.items() if number > since]
         return [model for model in ids if model not in self._gone], [
             self._gone[model] for model in ids if model in self._gone
         ]
@@ -133,7 +139,8 @@ class ChangeLog:
         gone = {model: row for model, part, row, _ in told if part == "gone"}
         self._gone |= gone
         self._last |= dict.fromkeys((model for model, *_ in told), self._number)
-        self._kept.extend(Change(self._number, *each) for each in told if each[0] not in gone)
+        # Of a model that is gone, a row may have been deleted for each of its epochs and pieces of text.
+        self._kept.extend(Change(self._number, *each) for each in told if each[0] not in gone or each[1] == "gone")
         while len(self._kept) > _KEPT:
             self._forgotten = self._kept.popleft().number
 
