@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects import sqlite
 
 from journal.kinds import MILESTONES
 from journal.records import Run, Signal
@@ -17,11 +18,23 @@ from journal.writing import continuation, epoch_salvage, past_runs
 from journal.writing.continuation import Continuation
 from journal.writing.past_runs import PastRun
 
+Read = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+"""Returns the rows of one statement, given its values."""
+_SIGNAL_COLUMNS = [tables.signals.c[name] for name in ("id", "run_id", "session_id", "kind", "detail", "created_at")]
+# Compiled once: a training asks several times in each epoch.
+_SIGNALS = str(
+    select(*_SIGNAL_COLUMNS)
+    .where(tables.signals.c.run_id == bindparam("run"))
+    .order_by(tables.signals.c.id)
+    .compile(dialect=sqlite.dialect())
+)
+
 
 class RunQuestions:
     """A writer's questions about runs; each is a transaction of its own, which writes nothing."""
 
     _transaction: Begin
+    _read: Read
 
     def find_run(self, *, run_id: str | None = None, save_dir: str | None = None) -> Run | None:
         """Return the run with this id, or the newest run of this folder; None when there is none."""
@@ -78,7 +91,4 @@ class RunQuestions:
 
     def signals(self, run_id: str) -> list[Signal]:
         """Return what platforms told this run, oldest first."""
-        columns = [tables.signals.c[name] for name in ("id", "run_id", "session_id", "kind", "detail", "created_at")]
-        query = select(*columns).where(tables.signals.c.run_id == run_id).order_by(tables.signals.c.id)
-        with self._transaction(read_only=True) as connection:
-            return [Signal(**row._asdict()) for row in connection.execute(query)]
+        return [Signal(*row) for row in self._read(_SIGNALS, (run_id,))]

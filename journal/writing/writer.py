@@ -69,9 +69,9 @@ class Writer(RunQuestions):
         self._database = database
         self._sessions: dict[int, Session] = {}
         self._rows: dict[str, int] = {}
-        self._connection = WriterConnection(engine, database, self._rows.clear)
-        self._transaction, self._raw = self._connection.transaction, self._connection.driver
-        self.lock = self._connection.lock
+        self._connection = opened = WriterConnection(engine, database, self._rows.clear)
+        self._transaction, self._read, self._raw = opened.transaction, opened.read, opened.driver
+        self.lock = opened.lock
 
     @property
     def file(self) -> tuple[int, int] | None:

