@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from uploader.dashboard.kept_news import KeptNews
 from uploader.dashboard.run_source import RunSource
 
 
@@ -42,12 +43,14 @@ class Dashboard:
         prefix: Returns the path prefix by which the client of a request reaches the pages, or an empty text.
         is_ending: Whether the server is about to end, so that streams of events should.
         streams: How many of them are open.
+        kept: What was read of its runs lately, for comparisons.
     """
 
     source: RunSource
     prefix: Callable[[Request], str] = lambda _: ""
     is_ending: Callable[[], bool] = lambda: False
     streams: Streams = field(default_factory=Streams)
+    kept: KeptNews = field(default_factory=KeptNews)
 
 
 def dashboard_of(request: Request) -> Dashboard:

@@ -59,7 +59,8 @@ def run(request: Request) -> Response:
 @_answers_unknown
 def curves(request: Request) -> Response:
     """Return what a comparison shows of a run, with its first curves; or the curves of some `metric`s alone."""
-    found = dashboard_of(request).source.news(_key(request))
+    dashboard = dashboard_of(request)
+    found = dashboard.kept.of(dashboard.source, _key(request))
     asked = request.query_params.getlist("metric")
     return _json(page_json.some_curves(found, asked) if asked else page_json.first_curves(found))
 

@@ -96,27 +96,31 @@ class JournalRuns:
         """Look again, if something may have changed."""
         with self._lock:
             now, stamp = self._clock(), _stamp(self._folder)
-            if stamp == self._look.stamp and now - self._look.at < _AGAIN and not _is_recent(stamp, self._look.at):
+            is_written = stamp != self._look.stamp or _is_recent(stamp, self._look.at)
+            if not is_written and now - self._look.at < _AGAIN:
                 return
             with reading(self._folder) as opened:
-                self._take(opened, datetime.fromtimestamp(now, timezone.utc))
+                self._take(opened, datetime.fromtimestamp(now, timezone.utc), is_written)
             self._look.stamp, self._look.at = stamp, now
 
-    def _take(self, opened: Journal, now: datetime) -> None:
+    def _take(self, opened: Journal, now: datetime, is_written: bool) -> None:
         reader = RunsReader(opened.begin)
         runs, changed, last = reader.overview(self._look.last_event, now)
-        self._version += 1
+        next_version = self._version + 1
         wanted = {run.id for run in runs if run.id in changed or run.id not in self._known}
         gists = reader.gists(wanted, {run.id for run in runs if run.state in _OVER})
         for run in runs:
             known = self._known.get(run.id)
             gist = gists[run.id] if run.id in gists or known is None else known.gist
             line = run_line(run, gist)
-            version = known.version if known and known.line == line else self._version
+            version = known.version if known and known.line == line else next_version
+            is_written |= version == next_version
             self._known[run.id] = ListedRun(line, gist, run.save_dir, version)
         for key in self._known.keys() - {run.id for run in runs}:
             del self._known[key]
-            self._look.gone[key] = self._version
+            self._look.gone[key] = next_version
+        if is_written:  # else the cursors of all pages stay, which costs them nothing
+            self._version = next_version
         self._look.last_event = last
 
 

@@ -22,6 +22,7 @@ from journal.packs import archive, contents
 from journal.records import Outcome
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.shown import RunList
 from uploader.viewing import taken_copy
 from uploader.viewing.journal_runs import JournalRuns
 from uploader.viewing.journal_source import JournalSource
@@ -171,6 +172,19 @@ def test_a_training_that_falls_silent_changes_though_nothing_is_written(journals
     cursor = runs.changes(None).cursor
     clock.now += 3600
     assert [line.state for line in runs.changes(cursor).runs] == ["interrupted"]
+
+
+def test_a_cursor_stays_while_nothing_is_written_and_nothing_changes(journals: Recordings) -> None:
+    training = journals.begin("t1")
+    training.started(epochs=3)
+    clock = Clock()
+    clock.now = time.time() + 3600  # long after it was written, so that the files' times tell all
+    runs = JournalRuns(journals.journal.path, clock)
+    told = runs.changes(None)
+    clock.now += 60
+    assert runs.changes(told.cursor) == RunList(told.cursor, [], [])
+    epoch(training, 0, 0.25)
+    assert runs.changes(told.cursor).cursor != told.cursor
 
 
 def test_a_run_is_looked_at_again_that_had_no_event_yet(journals: Recordings, source: JournalSource) -> None:

@@ -12,10 +12,13 @@ const colour = colours(allChosen("run"));
 const hidden = new Set(allChosen("hide"));
 const [head, differences, curves, results] = ["head", "differences", "curves", "results"].map((id) => h("section", { id, class: id === "curves" ? null : "card" }));
 const plots = h("div");
+const inView = new Set(); // metrics whose charts have been in view
 let runs = [];
 let drawn = null;
-let waiting = 0;
 let showing = null;
+let asking = null;
+let pause = 0;
+let isBegun = false;
 
 const seriesOf = ({ key, line, facts, epochs }) => ({
   key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), hidden: hidden.has(key),
@@ -30,17 +33,26 @@ function show() {
   drawn.update(runs.map(seriesOf));
 }
 
-/** Show what has come in; together with what comes right after it, since all of it is drawn at once. */
+/** Show what has come in, together with what comes right after it; the longer drawing takes, the more of it at once. */
 function soon() {
-  showing ??= setTimeout(() => { showing = null; show(); }, 40);
+  showing ??= setTimeout(() => {
+    const began = performance.now();
+    showing = null;
+    show();
+    pause = 40 + 3 * (performance.now() - began);
+  }, pause);
 }
 
-/** Ask for the curves of charts that have come into view. */
-async function wanted(names) {
-  waiting += 1;
-  const asked = await Promise.all(runs.map((run) => askCurves(run, names)));
-  waiting -= 1;
-  if (asked.some(Boolean) && !waiting) soon();
+/** Ask for the curves of charts that have come into view, of all of them at once, after the first curves of all runs. */
+function wanted(names = []) {
+  for (const name of names) inView.add(name);
+  if (isBegun) asking ??= setTimeout(ask, 40);
+}
+
+async function ask() {
+  asking = null;
+  const asked = await Promise.all(runs.map((run) => askCurves(run, [...inView])));
+  if (asked.some(Boolean)) soon();
 }
 
 function fill(section, content) {
@@ -126,6 +138,8 @@ async function begin() {
     }
   }));
   if (!runs.length) nothing();
+  isBegun = true;
+  wanted();
   place.prepend(...lost.filter(Boolean));
   follow(runs.flatMap(({ key, cursor }) => [["key", key], ["since", cursor]]), {
     run: (news) => {
