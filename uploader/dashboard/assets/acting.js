@@ -5,25 +5,17 @@ import { bytes } from "./words.js";
 const KEPT = "uploader-key";
 
 /** Ask in a dialog; returns what was written, true where nothing is to be written, or null. */
-function ask({ title, body = [], field = null, verb, danger = false, must = null, error = "" }) {
-  const { promise, resolve } = Promise.withResolvers?.() ?? deferred();
+const ask = ({ title, body, field, verb, danger, must, error }) => new Promise((resolve) => {
   const go = h("button", { type: "submit", class: danger ? "danger" : "primary", disabled: must != null }, verb);
   field?.addEventListener("input", () => { go.disabled = must != null && field.value !== must; });
   const dialog = h("dialog", { "aria-label": title, onclose: () => { dialog.remove(); resolve(null); } },
-    h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); resolve(field ? field.value : true); dialog.close(); } },
+    h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); resolve(field?.value ?? true); dialog.close(); } },
       h("h2", {}, title), body, error ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, error) : null, field,
       h("div", { class: "choices" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go)));
   document.body.append(dialog);
   dialog.showModal();
   field?.select();
-  return promise;
-}
-
-function deferred() {
-  const made = {};
-  made.promise = new Promise((resolve) => { made.resolve = resolve; });
-  return made;
-}
+});
 
 /** Ask the server to do it; asks for the key where the server wants one. Returns an error in words, or "". */
 async function post(key, action, value) {

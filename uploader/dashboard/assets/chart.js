@@ -1,17 +1,7 @@
 // One chart: uPlot with our axes, marks and keys.
+import { incrsOf, logSplits, placeName, precise } from "./chart_axes.js";
+import { drawMarks } from "./chart_marks.js";
 import { short } from "./words.js";
-
-const MARK = 4; // half the size of a mark, in CSS pixels
-
-const two = (value) => String(Math.floor(value)).padStart(2, "0");
-
-/** A place on the horizontal axis in words: "1:05:00" of time, "14:30:05" of the clock, "epoch 12" of any other. */
-export function placeName(x, value, bare = false) {
-  if (x !== "clock" && x !== "time") return bare ? precise(value) : `${x} ${precise(value)}`;
-  if (x === "clock") return new Date(value * 1000).toLocaleString([], { dateStyle: bare ? undefined : "medium", timeStyle: "medium", hourCycle: "h23" });
-  const [hours, minutes] = [value / 3600, (value / 60) % 60];
-  return hours >= 1 ? `${Math.floor(hours)}:${two(minutes)}:${two(value % 60)}` : `${Math.floor(minutes)}:${two(value % 60)}`;
-}
 
 /**
  * Draw a chart.
@@ -53,7 +43,7 @@ export function drawChart(box, view, told) {
         sync: { key: now.sync, scales: ["x", null], filters: { pub: moves, sub: moves } },
       },
       focus: { alpha: 0.25 },
-      hooks: { setCursor: [moved], setSelect: [selected], draw: [marked] },
+      hooks: { setCursor: [moved], setSelect: [selected], draw: [() => drawMarks(plot, now, getComputedStyle(box))] },
     };
   }
 
@@ -65,17 +55,11 @@ export function drawChart(box, view, told) {
     return now.smoothing ? [{ ...common, alpha: 0.25, width: 1, points: { ...dots, size: 3 } }, main] : [main];
   }
 
-  function dataOf() {
-    return [now.xs, ...now.lines.flatMap((line) => (now.smoothing ? [line.raw, line.values] : [line.values]))];
-  }
-
+  function dataOf() { return [now.xs, ...now.lines.flatMap((line) => (now.smoothing ? [line.raw, line.values] : [line.values]))]; }
   const tick = (value) => (now.x === "clock" && value % 60 === 0 ? placeName("clock", value, true).replace(/:00$/, "") : placeName(now.x, value, true));
   const main = (number) => 1 + (now.smoothing ? 2 * number + 1 : number);
 
-  function rangeX(_, low, high) {
-    if (low == null) return [0, 1];
-    return low === high ? [low - 0.5, high + 0.5] : [low, high];
-  }
+  function rangeX(_, low, high) { return low == null ? [0, 1] : low === high ? [low - 0.5, high + 0.5] : [low, high]; }
 
   function rangeY(_, low, high) {
     const ends = now.lines.filter((line) => !line.hidden && line.end != null && (!now.log || line.end > 0)).map((line) => line.end);
@@ -87,9 +71,7 @@ export function drawChart(box, view, told) {
     return [low >= 0 && low < room ? 0 : low - room, high + room];
   }
 
-  function widthOf(_, values) {
-    return Math.max(34, 12 + 6.6 * Math.max(0, ...(values ?? []).map((each) => each.length)));
-  }
+  function widthOf(_, values) { return Math.max(34, 12 + 6.6 * Math.max(0, ...(values ?? []).map((each) => each.length))); }
 
   function moved() {
     const on = plot.cursor.left >= 0 && plot.cursor.idx != null;
@@ -100,53 +82,6 @@ export function drawChart(box, view, told) {
     const { left, width } = plot.select;
     if (width > 3) told.zoom([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-  }
-
-  /** The best epoch as a dashed line with dots on the curves, the final evaluation as an arrow at the edge. */
-  function marked() {
-    const { ctx, bbox } = plot;
-    const dpr = devicePixelRatio;
-    const size = MARK * dpr;
-    const at = (value, scale) => plot.valToPos(value, scale, true);
-    const within = (place, from, length) => place >= from - 1 && place <= from + length + 1;
-    ctx.save();
-    const alone = now.lines.find((line) => line.best != null);
-    if (now.single && alone) vertical(at(now.xs[alone.best], "x"));
-    for (const line of now.lines.filter((each) => !each.hidden)) {
-      ctx.fillStyle = line.stroke;
-      const value = line.values[line.best];
-      if (line.best != null && value != null) dot(at(now.xs[line.best], "x"), at(value, "y"));
-      if (line.end != null && !(now.log && line.end <= 0)) arrow(at(line.end, "y"));
-    }
-    ctx.restore();
-
-    function vertical(x) {
-      if (!within(x, bbox.left, bbox.width)) return;
-      ctx.strokeStyle = ctx.fillStyle = getComputedStyle(box).color;
-      ctx.font = `${11 * dpr}px ${getComputedStyle(box).fontFamily}`;
-      ctx.textAlign = x > bbox.left + bbox.width / 2 ? "right" : "left";
-      ctx.fillText("best", x + (ctx.textAlign === "right" ? -size : size), bbox.top + 2 * size);
-      ctx.setLineDash([dpr, 3 * dpr]);
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top);
-      ctx.lineTo(x, bbox.top + bbox.height);
-      ctx.stroke();
-    }
-    function dot(x, y) {
-      if (!within(x, bbox.left, bbox.width) || !within(y, bbox.top, bbox.height)) return;
-      ctx.beginPath();
-      ctx.arc(x, y, size, 0, 2 * Math.PI);
-      ctx.fill();
-    }
-    function arrow(y) {
-      if (!within(y, bbox.top, bbox.height)) return;
-      const x = bbox.left + bbox.width + 1;
-      ctx.beginPath();
-      ctx.moveTo(x, y);
-      ctx.lineTo(x + 2 * size, y - size);
-      ctx.lineTo(x + 2 * size, y + size);
-      ctx.fill();
-    }
   }
 
   /** Keys: arrows move the cursor, + and - zoom around it, 0 and Escape show all. */
@@ -207,31 +142,4 @@ export function drawChart(box, view, told) {
   };
 }
 
-/** A number on an axis, whose neighbours may differ from it by little. */
-const precise = (value) => (short(value).includes("e") ? short(value) : String(Number(value.toPrecision(7))));
 const moves = (type) => type === "mousemove" || type === "mouseleave";
-
-/** Steps between ticks: whole epochs; whole seconds, minutes, hours and days. */
-function incrsOf(x) {
-  if (x !== "clock" && x !== "time" && x !== "epoch") return undefined;
-  if (x === "epoch") return [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
-  const [minute, hour, day] = [60, 3600, 86400];
-  return [1, 5, 15, 30, minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 6 * hour, 12 * hour, ...[1, 2, 7, 30, 90, 365].map((each) => each * day)];
-}
-
-/** Ticks of a logarithmic axis: even ones within two decades, else powers of ten with halves and fifths. */
-function logSplits(_, __, low, high) {
-  if (high / low < 30) {
-    const rough = (high - low) / 5;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
-    const first = Math.ceil(low / step);
-    return Array.from({ length: Math.floor(high / step) - first + 1 }, (___, n) => (first + n) * step);
-  }
-  const [from, to] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
-  const every = Math.ceil((to - from) / 6);
-  const within = to - from > 3 ? [1] : [1, 2, 5];
-  const found = [];
-  for (let power = from; power <= to; power += every) found.push(...within.map((each) => each * 10 ** power));
-  return found.filter((each) => each >= low && each <= high);
-}

@@ -1,6 +1,7 @@
 // One chart with its title and legend.
 import { h } from "./base.js";
-import { drawChart, placeName } from "./chart.js";
+import { drawChart } from "./chart.js";
+import { placeName } from "./chart_axes.js";
 import { short } from "./words.js";
 
 /** More lines, and a legend shows only those near the cursor. */

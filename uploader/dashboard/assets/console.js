@@ -1,8 +1,8 @@
 // What a run printed: it follows the end unless a person reads elsewhere, and can be searched.
 import { at, h, isFile } from "./base.js";
-import { parts, plain, Terminal } from "./terminal.js";
+import { parts, Terminal } from "./terminal.js";
 
-const MOST = 20000; // lines on the page; the whole text is a link away
+const [SOME, MOST] = [2000, 50000]; // lines on the page, at first and if a person wants the beginning
 const SAME = 400; // so much of a new end is looked for in what is there
 
 /** Make a console. `append(text, isWholeEnd)` shows what is new, or an end that replaces the one that is there. */
@@ -14,7 +14,7 @@ export function consoleOf(key) {
   const address = at(`/data/console?${new URLSearchParams({ key })}`);
   const more = h("button", { type: "button", hidden: true, onclick: () => whole() }, "Show the beginning");
   const bar = h("div", { class: "row controls" }, search, hits, follow, more, isFile ? "" : h("a", { href: address, target: "_blank", rel: "noopener" }, "Whole text"));
-  let [text, terminal, shown, found, now] = ["", new Terminal(), [], [], 0];
+  let [text, terminal, shown, found, now, most, isCut] = ["", new Terminal(), [], [], 0, SOME, false];
 
   function append(added, isWholeEnd = false) {
     if (isWholeEnd) replace(added);
@@ -31,13 +31,13 @@ export function consoleOf(key) {
     terminal.feed(text);
     const different = terminal.lines.findIndex((line, row) => line !== before[row]);
     terminal.changed = different < 0 ? terminal.lines.length : different;
-    if (terminal.lines.length > MOST || before.length > MOST) terminal.changed = 0;
+    if (terminal.lines.length > most || before.length > most) terminal.changed = 0;
   }
 
   /** Draw the lines that have changed, and leave the others as they are. */
   function draw() {
-    const keep = pre.scrollTop;
-    const skipped = Math.max(0, terminal.lines.length - MOST);
+    const keep = isFollowing() ? null : pre.scrollTop;
+    const skipped = Math.max(0, terminal.lines.length - most);
     for (let drop = Math.min(skipped - (pre.dropped ?? 0), shown.length); drop > 0; drop -= 1) shown.shift().remove();
     pre.dropped = skipped;
     const from = Math.max(terminal.changed - skipped, 0);
@@ -47,7 +47,8 @@ export function consoleOf(key) {
     pre.append(...added);
     terminal.changed = terminal.lines.length;
     if (search.value) find(0, false);
-    if (isFollowing()) toEnd();
+    more.hidden = !(isCut || skipped) || most === MOST;
+    if (keep === null) toEnd();
     else pre.scrollTop = keep;
   }
 
@@ -66,14 +67,15 @@ export function consoleOf(key) {
   }
 
   async function whole() {
-    const answer = await fetch(address);
-    if (!answer.ok) return;
-    more.hidden = true;
-    setFollowing(false);
-    const all = await answer.text();
-    [text, terminal] = [all, new Terminal()];
-    terminal.feed(all);
+    if (isCut) {
+      const answer = await fetch(address);
+      if (!answer.ok) return;
+      text = await answer.text();
+    }
+    [most, isCut, terminal] = [MOST, false, new Terminal()];
+    terminal.feed(text);
     terminal.changed = 0;
+    setFollowing(false);
     draw();
     pre.scrollTop = 0;
   }
@@ -83,5 +85,5 @@ export function consoleOf(key) {
   function setFollowing(on) { follow.setAttribute("aria-pressed", String(on)); }
   function toEnd() { setFollowing(true); pre.scrollTop = pre.scrollHeight; }
 
-  return { element: h("div", {}, bar, pre), append, cut(is) { more.hidden = !is; }, isEmpty: () => !text, text: () => terminal.lines.map(plain).join("\n") };
+  return { element: h("div", {}, bar, pre), append, cut() { isCut = !isFile; }, isEmpty: () => !text };
 }

@@ -5,8 +5,12 @@ import { matrixOf } from "./matrix.js";
 import { alone } from "./series.js";
 import { paint, short } from "./words.js";
 
-const AXES = { pr_curve: ["recall", "precision"], f1_curve: ["confidence", "F1"], precision_curve: ["confidence", "precision"], recall_curve: ["confidence", "recall"] };
-const TITLES = { pr_curve: "Precision over recall", confusion_matrix: "Confusion matrix" };
+/** A trainer's plots by their types: their titles, and their horizontal axes. */
+const PLOTS = {
+  pr_curve: ["Precision over recall", "recall"], f1_curve: ["F1 over confidence", "confidence"], precision_curve: ["Precision over confidence", "confidence"],
+  recall_curve: ["Recall over confidence", "confidence"], p_curve: ["Precision over confidence", "confidence"], r_curve: ["Recall over confidence", "confidence"],
+  confusion_matrix: ["Confusion matrix"],
+};
 const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => target.see?.(isIntersecting)), { rootMargin: "400px 0px" });
 const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.fit?.()));
 
@@ -58,11 +62,11 @@ const stepName = ({ step }) => (step == null ? "end" : `epoch ${step + 1}`);
 
 function drawn(one) {
   const { name, plot, image } = one;
-  const title = TITLES[name] ?? (AXES[name] ? `${AXES[name][1][0].toUpperCase()}${AXES[name][1].slice(1)} over ${AXES[name][0]}` : name);
+  const [title, x = "x"] = PLOTS[name] ?? [name];
   if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
   const names = namesOf(plot);
   if (plot?.matrix?.length) return matrixOf(title, plot.matrix, names);
-  if (plot?.x?.length && plot.y) return curves(title, AXES[name]?.[0] ?? "x", plot, names);
+  if (plot?.x?.length && plot.y) return curves(title, x, plot, names);
   return h("section", { class: "card chart", "aria-label": title }, h("h3", {}, title), h("p", { class: "quiet" }, "It came without data to draw."));
 }
 

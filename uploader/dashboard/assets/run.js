@@ -17,7 +17,9 @@ function section(id, title, ...content) {
   const body = h("div", { class: "body" }, content);
   const element = h("details", { class: "section", id, open: CLOSED.has(id) === other.has(id), ontoggle: () => {
     const now = new Set(chosen("sections").split(",").filter(Boolean));
-    now[element.open === CLOSED.has(id) ? "add" : "delete"](id);
+    const isOther = element.open === CLOSED.has(id);
+    if (now.has(id) === isOther) return; // as when it is made
+    now[isOther ? "add" : "delete"](id);
     choose({ sections: [...now].join(",") });
   } }, h("summary", {}, h("h2", {}, title)), body);
   let told;
@@ -77,8 +79,8 @@ function start(key, found) {
   }
 
   function print({ console: text = "", console_is_whole_tail: isEnd, console_cut: isCut }, isAll) {
+    if (isCut) printed.cut();
     if (text || isEnd || isAll) printed.append(text, isEnd || isAll);
-    if (isCut) printed.cut(true);
     parts.console.show(!printed.isEmpty());
   }
 

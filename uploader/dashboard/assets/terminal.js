@@ -39,9 +39,6 @@ export class Terminal {
   }
 }
 
-/** A line's text without its colour codes. */
-export const plain = (line) => line.replace(/\x1b\[[\d;]*m/g, "");
-
 /** A line's parts, each with the classes of its look: bold and c1 to c6, or none. */
 export function parts(line) {
   const found = [];
