@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from support.told_platform import KEY, Told, told_platform
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import UnknownRun
 from uploader.dashboard.shown import RunNews
+from uploader.server.http_errors import Invalid
 from uploader.server.storage import change_log
 from uploader.server.storage.hub_store import HubModel
 
+HALF_A_PAIR = "\ud800"  # JSON can carry it, UTF-8 cannot
 RECORDED = Path(__file__).parent / "fixtures" / "detect-8.4.190.jsonl"
 
 
@@ -299,6 +302,30 @@ def test_pictures_are_told_and_what_is_none_is_not(told: Told) -> None:
         ("b", 2, {"x": [0, 1], "y": {"loss": [1, None]}}),
         ("a", 1, "data:image/png;base64,aGVsbG8="),
     ]
+
+
+@pytest.mark.parametrize("odd", ["text", 7, True, [], ["a"], {"a": {"b": 1}}, {}, None, 1e308, HALF_A_PAIR, 2**70])
+def test_whatever_a_client_tells_its_training_is_shown_and_hides_no_other(told: Told, odd: Any) -> None:
+    told.start()
+    parts = ("metrics", "system", "fitness", "nonFinite", "values", "modelInfo", "source", "total_epochs")
+    events = [
+        ("training_started", {name: odd}) for name in ("trainArgs", "environment", "device", "epochs", "modelInfo")
+    ]
+    events += [("epoch_end", {"epoch": 1, name: value}) for name in parts for value in (odd, {"a": odd})]
+    events += [("media", {"name": "x", "step": 1, "form": form, "x": [odd], "y": {"a": odd}}) for form in (odd, "plot")]
+    events += [("console_output", {"chunkId": odd, "content": "a"}), ("console_output", {"chunkId": 1, "content": "b"})]
+    events += [("training_complete", {"results": {"metrics": odd, "bestEpoch": odd}})]
+    events += [("training_complete", {"plots": [odd, {"type": odd}]}), ("training_failed", {"error": {"message": odd}})]
+    page = Page(told)
+    for event, data in events:
+        with suppress(Invalid):
+            told.event(event, data)
+        shown = page_json.as_json([page_json.run_list(told.source.runs()), page_json.change(page.look())])
+        assert json.loads(shown)[0]["fields"]["key"] == [KEY]
+    assert page_json.as_json(page_json.news(told.source.news(KEY)))
+    assert told.source.pictures(KEY) is not None
+    assert told.source.trends([KEY]) is not None
+    assert sum(map(len, told.source.archive(KEY)[1]))
 
 
 def _execute(told: Told, statement: str) -> None:

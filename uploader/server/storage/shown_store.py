@@ -22,8 +22,11 @@ _ARRIVED_AT = f"""
         coalesce({_NEWEST.format("console", "chunk_id")}, ''), coalesce({_NEWEST.format("checkpoints", "id")}, ''))
     FROM models WHERE id = :id
 """  # noqa: S608 - constants of this module
+# Whatever else stands there: JSON can carry half of a surrogate pair, which SQLite hands out as text that is no UTF-8.
 _TIMES = """
-    SELECT epoch, timestamp, arrived_at, is_evaluation, json_extract(data, '$.source'), json_extract(data, '$.fitness')
+    SELECT epoch, timestamp, arrived_at, is_evaluation,
+        CASE json_type(data, '$.source') WHEN 'text' THEN 'told' END,
+        CASE WHEN json_type(data, '$.fitness') IN ('integer', 'real') THEN json_extract(data, '$.fitness') END
     FROM epochs WHERE model_id = ? ORDER BY epoch
 """
 _OTHERS = """
