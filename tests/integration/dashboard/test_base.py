@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import requests
 from support.browsers import chromium, visited
 from support.shown_runs import ShownRuns, shown
+
+LOADED = re.compile(r'(?:href|src)="(/assets/[^"]+)"')
+IMPORTED = re.compile(r'from "\./([^"]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +30,21 @@ def test_a_page_names_its_source_and_loads_without_an_error(browser, address, pa
     with visited(browser, address, path) as page:
         assert page.title().endswith("· made up")
         assert page.locator("header .source").inner_text() == "made up"
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"])
+def test_a_page_loads_no_more_than_150_kilobytes_of_the_dashboard(address, path):
+    session = requests.Session()
+    answer = session.get(address + path, timeout=60)
+    sizes, waiting = {path: len(answer.content)}, set(LOADED.findall(answer.text))
+    while waiting:
+        each = waiting.pop()
+        content = session.get(address + each, timeout=60).content
+        sizes[each] = len(content)
+        if each.endswith(".js") and "/vendor/" not in each:
+            imported = {f"/assets/{name}" for name in IMPORTED.findall(content.decode())}
+            waiting |= imported - sizes.keys()
+    assert sum(sizes.values()) < 150_000, sizes
 
 
 SAID = {

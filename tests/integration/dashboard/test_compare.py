@@ -110,10 +110,10 @@ def test_curves_are_asked_for_as_their_charts_come_into_view_and_once(browser, a
         page.goto(address + ALL)
         page.wait_for_selector(".plot canvas")
         assert not any("metric=" in url and "lr" in url for url in asked)
-        last = page.locator("section[aria-label='lr']")
-        last.scroll_into_view_if_needed()
-        last.locator("canvas").wait_for()
-        page.locator("section[aria-label='lr'] .legend b:has-text('0.00')").first.wait_for()
+        for title in ("lr", "box_loss"):
+            page.locator(f"section[aria-label='{title}']").scroll_into_view_if_needed()
+            page.locator(f"section[aria-label='{title}'] canvas").wait_for()
+            page.locator(f"section[aria-label='{title}'] .legend b:has-text('.')").first.wait_for()
         page.locator("h1").scroll_into_view_if_needed()
         page.locator("section[aria-label='metrics/precision(B)'] canvas").wait_for()
     wanted = [(key, name) for url in asked for key, name in _curves(url)]

@@ -48,7 +48,7 @@ export function spark(values, metric, width = 92, height = 24) {
   if (numbers.length < 2) return h("span", { class: "quiet" }, "–");
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const x = (place) => ((place / (values.length - 1)) * width).toFixed(1);
-  const y = (value) => (height - 2 - ((value - low) / (high - low || 1)) * (height - 4)).toFixed(1);
+  const y = (value) => (height - 2 - (high > low ? (value - low) / (high - low) : 0.5) * (height - 4)).toFixed(1);
   let pen = "M";
   const path = values.map((value, place) => {
     if (value == null) { pen = "M"; return ""; }
