@@ -4,11 +4,8 @@ import { drawMarks } from "./chart_marks.js";
 import { short } from "./words.js";
 
 /**
- * Draw a chart.
- * @param {HTMLElement} box   takes its size and colours; gets the keyboard's focus
- * @param {object} view       what is drawn, see `update`
- * @param {object} told       functions: `cursor({at, y, rows})` its place, its value and each line's row there, or null;
- *                            `zoom([from, to])` or `zoom(null)` what a person wants to see
+ * Draw a chart in a box, which gives it its size and colours, and gets the keyboard's focus. `told.cursor` is told the
+ * cursor's place and value and each line's row there, `{at, y, rows}`, or null; `told.zoom` [from, to], or null for all.
  */
 export function drawChart(box, view, told) {
   let now = view;

@@ -1,5 +1,5 @@
 // Places and ticks of charts' axes. Pure functions.
-import { short } from "./words.js";
+import { moment, short } from "./words.js";
 
 /** A number on an axis, whose neighbours may differ from it by little. */
 export const precise = (value) => (short(value).includes("e") ? short(value) : String(Number(value.toPrecision(7))));
@@ -9,7 +9,7 @@ const two = (value) => String(Math.floor(value)).padStart(2, "0");
 /** A place on the horizontal axis in words: "1:05:00" of time, "14:30:05" of the clock, "epoch 12" of any other. */
 export function placeName(x, value, bare = false) {
   if (x !== "clock" && x !== "time") return bare ? precise(value) : `${x} ${precise(value)}`;
-  if (x === "clock") return new Date(value * 1000).toLocaleString([], { dateStyle: bare ? undefined : "medium", timeStyle: "medium", hourCycle: "h23" });
+  if (x === "clock") return moment(new Date(value * 1000).toISOString()).slice(bare ? 11 : 0);
   const [hours, minutes] = [value / 3600, (value / 60) % 60];
   return hours >= 1 ? `${Math.floor(hours)}:${two(minutes)}:${two(value % 60)}` : `${Math.floor(minutes)}:${two(value % 60)}`;
 }
@@ -18,8 +18,7 @@ export function placeName(x, value, bare = false) {
 export function incrsOf(x) {
   if (x !== "clock" && x !== "time" && x !== "epoch") return undefined;
   if (x === "epoch") return [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
-  const [minute, hour, day] = [60, 3600, 86400];
-  return [1, 5, 15, 30, minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 6 * hour, 12 * hour, ...[1, 2, 7, 30, 90, 365].map((each) => each * day)];
+  return [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 43200, ...[1, 2, 7, 30, 90, 365].map((days) => days * 86400)];
 }
 
 /** Ticks of a logarithmic axis: even ones within two decades, else powers of ten with halves and fifths. */

@@ -8,10 +8,8 @@ import { short } from "./words.js";
 export const MANY = 8;
 
 /**
- * Make a chart, which is built once it is seen: `see(true)`.
- * @param {string} title
- * @param {object} of  `hidden`: a Set of the ids of lines that are switched off; `viewOf(title)`: what `drawChart` draws;
- *                     `zoom(zoom)`: is told what a person wants to see
+ * Make a chart, which is built once it is seen: `see(true)`. `hidden` is a Set of the ids of lines that are switched off,
+ * `viewOf(title)` returns what `drawChart` draws, and `zoom(zoom)` is told what a person wants to see.
  */
 export function cardFor(title, { hidden, viewOf, zoom }) {
   const box = h("div", { class: "plot", tabindex: 0, role: "slider", "aria-label": `${title}: a place on the chart`, "aria-valuemin": 1, "aria-valuenow": 1 });
@@ -27,8 +25,7 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
   }
 
   function build() {
-    const had = chart;
-    had?.destroy();
+    chart?.destroy();
     view = viewOf(title);
     entries = view.lines.map(entryOf);
     legend.classList.toggle("many", entries.length > MANY);
@@ -44,8 +41,7 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
       chart?.show(number, !hidden.has(line.id));
       button.setAttribute("aria-pressed", String(!hidden.has(line.id)));
     };
-    const swatch = h("span", { class: line.dash ? "swatch dashed" : "swatch" });
-    swatch.style.setProperty("--run", line.colour);
+    const swatch = h("span", { class: line.dash ? "swatch dashed" : "swatch", "--run": line.colour });
     const button = h("button", { type: "button", class: "plain small", "aria-pressed": String(!line.hidden), onclick: toggle }, swatch, h("span", {}, line.label), value);
     const end = line.end == null ? null : h("span", { class: "quiet number", title: "The final evaluation, which is no epoch" }, `final ${short(line.end)}`);
     return { item: h("li", {}, button, end), value };
@@ -58,7 +54,8 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
     const items = entries.map((entry, number) => ({ ...entry, said: values[number] }));
     const chosen = entries.length <= MANY ? items : nearest(items, cursor);
     for (const { value, said } of chosen) value.textContent = short(said);
-    legend.replaceChildren(...chosen.map(({ item }) => item));
+    // Not put there again, since what had the focus would lose it.
+    if (chosen.length !== legend.childElementCount || chosen.some(({ item }, at) => legend.children[at] !== item)) legend.replaceChildren(...chosen.map(({ item }) => item));
   }
 
   return {
@@ -72,15 +69,15 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
     update() {
       stale = true;
       if (!visible) return;
-      const newer = viewOf(title);
-      if (!chart || newer.lines.map((line) => line.id).join() !== view.lines.map((line) => line.id).join()) return build();
-      view = newer;
+      const before = view?.lines;
+      view = viewOf(title);
+      if (!chart || view.lines.length !== before.length || view.lines.some((line, at) => line.id !== before[at].id)) return build();
       chart.update(view);
       tell(null);
       stale = false;
     },
     redraw() { stale = true; if (visible) build(); },
-    zoom() { if (chart) chart.zoom(viewOf(title).zoom); },
+    zoom(zoomed) { chart?.zoom(zoomed); },
     fit() { if (chart) chart.fit(); else if (visible) build(); },
     give() { chart?.destroy(); element.remove(); },
   };

@@ -11,24 +11,13 @@ const COLOURS = 10; // --run-0 … --run-9 of style.css
 
 /**
  * Show charts. They are built when they come into view, and given up when they are far from it.
- *
- * @param {HTMLElement} place  what they are put into
- * @param {object} options
- * @param {import("./series.js").Series[]} options.series  the runs; their columns may be changed in place, see `update`
- * @param {Settings} [options.settings]  how they are shown at first
- * @param {Array<"epoch"|"time"|"clock">} [options.axes]  which axes a person may choose from, the first by default
- * @param {boolean} [options.controls]   whether to show what a person sets them with; true by default
- * @param {function(Settings): void} [options.changed]  is told what a person has set, to keep it in the address
- * @param {function(string[]): void} [options.wanted]  is told of which metrics a chart comes into view
- * @returns {{update: function(Series[]=): void, set: function(Partial<Settings>): void}}
- *   `update` draws what has changed, given other runs or with the same ones; `set` changes settings
- *
- * @typedef {object} Settings
- * @property {"epoch"|"time"|"clock"} x
- * @property {number} smoothing   the weight of an exponential moving average: 0, or up to 0.999
- * @property {boolean} log        whether vertical axes are logarithmic
- * @property {string} filter      words that a chart's title or one of its metrics has to contain
- * @property {?number[]} zoom     from where to where on the horizontal axis, or null for all
+ * @param {HTMLElement} place
+ * @param {object} options  `series`: the runs, see series.js; `settings`: how they are shown at first; `axes`: those that
+ *   may be chosen, the first by default; `controls`: whether a person may set anything; `changed(settings)`: is told what
+ *   was set; `wanted(metrics)`: is told of what a chart comes into view.
+ *   Settings: `x`: an axis; `smoothing`: the weight of a moving average, up to 0.999; `log`: whether vertical axes are
+ *   logarithmic; `filter`: words of titles or metrics; `zoom`: [from, to] on the horizontal axis, or null for all.
+ * @returns `update(series)` draws what has changed of the same runs, or others; `set(settings)` changes some.
  */
 export function charts(place, { series, settings = {}, axes = ["epoch", "time"], controls = true, changed = () => {}, wanted = () => {} }) {
   const state = { x: axes[0], smoothing: 0, log: false, filter: "", zoom: null, ...settings };
@@ -68,7 +57,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     Object.assign(state, told);
     arrange();
     if (looks) each((card) => card.redraw());
-    else if ("zoom" in told) each((card) => card.zoom());
+    else if ("zoom" in told) each((card) => card.zoom(state.zoom));
   }
 
   /** Put the charts in order, without those that the filter leaves out. */

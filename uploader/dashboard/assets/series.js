@@ -3,17 +3,10 @@
 const STEPS = 2000; // places on an axis of time that several runs share: no screen shows more
 
 /**
- * One run in charts.
+ * One run in charts: `key`; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
+ * "var(--run-3)", without which each has its own; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
+ * `evaluation`, the values of the final one, which is no epoch; `began`, from when its time is counted.
  * @typedef {object} Series
- * @property {string} key      names the run
- * @property {string} label    its name in legends; empty where there is only one run
- * @property {?string} colour  of its lines, such as "var(--run-3)"; without one each line has its own
- * @property {boolean} hidden  whether its lines are left out
- * @property {{at: number[], times: ?string[], values: Object<string, Array<?number>>}} columns
- *   as /data/run tells them; see `upsert`
- * @property {?number} best    the epoch of its best fitness
- * @property {Object<string, number>} evaluation  values of the final evaluation, which is no epoch
- * @property {?string} began   when its time is counted from
  */
 
 /** The title of the chart that a metric belongs to: training and validation loss share one. */
@@ -56,10 +49,8 @@ export function upsert(columns, rows) {
 }
 
 /**
- * The horizontal axis that runs share.
- * @param {Series[]} series
- * @param {"epoch"|"time"|"clock"} x  epochs from 1, seconds since a run began, or Unix seconds
- * @returns {{xs: number[], rows: Array<Array<?number>>}} its places, and for each run where its rows stand among them
+ * The horizontal axis that runs share: "epoch", from 1; "time", in seconds since a run began; "clock", in Unix seconds.
+ * Returns its places, `xs`, and for each run where its rows stand among them, or null.
  */
 export function axisOf(series, x) {
   let own = series.map((each) => placesOf(each, x));
