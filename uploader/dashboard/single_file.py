@@ -13,7 +13,7 @@ from uploader.dashboard.page_templates import rendered
 from uploader.dashboard.shown import CheckpointLine, Picture, RunNews
 
 _ASSETS = Path(__file__).parent / "assets"
-_STYLES = ("vendor/uPlot.min.css", "style.css", "charts.css", "run.css")
+_STYLES = ("style.css", "charts.css", "run.css")
 _ENTRY = "run.js"
 _IMPORT = re.compile(r'^(import|export) \{([^}]*)\} from "\./([\w.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)

@@ -60,7 +60,7 @@ export function drawChart(box, view, told) {
 
   function rangeY(_, low, high) {
     const ends = now.lines.filter((line) => !line.hidden && line.end != null && (!now.log || line.end > 0)).map((line) => line.end);
-    const known = [low, high, ...ends].filter((each) => Number.isFinite(each));
+    const known = [low, high, ...(now.zoom ? [] : ends)].filter((each) => Number.isFinite(each));
     if (!known.length) return now.log ? [0.1, 1] : [0, 1];
     [low, high] = [Math.min(...known), Math.max(...known)];
     if (now.log) return low === high ? [low / 2, high * 2] : [low / 1.1, high * 1.1];

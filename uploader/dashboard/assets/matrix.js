@@ -1,5 +1,6 @@
 // A confusion matrix as a table: a column for what was true, a row for what was predicted.
 import { h } from "./base.js";
+import { wide } from "./run_tables.js";
 import { short } from "./words.js";
 
 const MOST = 100; // classes in it; of more, those with the most mistakes are shown
@@ -22,7 +23,7 @@ export function matrixOf(title, matrix, names) {
   fill();
   return h("section", { class: `card chart ${shown.length > 10 ? "wide" : ""}`, "aria-label": title }, h("div", { class: "row" }, h("h3", { class: "grow" }, title), h("label", { class: "field" }, counts, "Counts")),
     shown.length < size ? h("p", { class: "quiet" }, `The ${shown.length} classes with the most mistakes, of ${size}.`) : null,
-    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `${title}, the table` }, table), said);
+    wide(`${title}, the table`, table), said);
 
   function fill() {
     body.replaceChildren(...shown.map((row) => h("tr", {}, h("th", { scope: "row" }, nameOf(row)), shown.map((column) => cellOf(row, column)))));

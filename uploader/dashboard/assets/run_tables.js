@@ -19,12 +19,15 @@ export function linkTo(address, text = address) {
 /** Facts under their labels. */
 export const factsOf = (facts) => h("dl", { class: "facts" }, facts.flatMap(({ label, value, form }) => [h("dt", {}, label), h("dd", {}, (FORMS[form] ?? short)(value))]));
 
-/** A table in a room of its own, where it may be wider than the page. Columns whose head ends in # hold digits. */
+/** A room for what may be wider than the page. */
+export const wide = (label, inside, more = "") => h("div", { class: `scroll ${more}`, tabindex: 0, role: "region", "aria-label": label }, inside);
+
+/** A table in such a room. Columns whose head ends in # hold digits. */
 function table(label, heads, rows) {
   const head = h("tr", {}, heads.map((each) => h("th", { scope: "col" }, each.replace("#", ""))));
   heads.forEach((each, at) => each.endsWith("#") && [head, ...rows].forEach(({ children }) => children[at].classList.add("number")));
   const body = h("tbody", {}, rows);
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, head), body));
+  return wide(label, h("table", {}, h("thead", {}, head), body));
 }
 
 const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
@@ -48,8 +51,8 @@ export function valuesOf() {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
         const best = known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
-        const told = [short(known.findLast((each) => each != null)), short(known[best]), best < 0 ? "" : String(columns.at[best] + 1), short(evaluation[name])];
-        told.forEach((text, at) => { if (cells.get(name)[at].textContent !== text) cells.get(name)[at].textContent = text; });
+        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : columns.at[best] + 1, evaluation[name]].map(short);
+        cells.get(name).forEach((cell, at) => { if (cell.textContent !== told[at]) cell.textContent = told[at]; });
       }
     },
   };
@@ -64,7 +67,7 @@ export function searchable(label, values) {
     for (const { told, element } of pairs) element.hidden = !words.every((word) => told.includes(word));
     none.hidden = pairs.some(({ element }) => !element.hidden);
   } });
-  return [h("div", { class: "row controls" }, search), none, h("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": label }, h("table", { class: "pairs" }, h("tbody", {}, pairs.map(({ element }) => element))))];
+  return [h("div", { class: "row controls" }, search), none, wide(label, h("table", { class: "pairs" }, h("tbody", {}, pairs.map(({ element }) => element))), "tall")];
 }
 
 function flat(value, path = "") {
