@@ -32,6 +32,29 @@ def test_a_page_names_its_source_and_loads_without_an_error(browser, address, pa
         assert page.locator("header .source").inner_text() == "made up"
 
 
+def test_a_page_says_whether_it_is_live_and_asks_again_after_an_answer_that_is_no_stream(browser, address):
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.fulfill(status=502, body="a proxy's page") if len(asked) == 1 else route.continue_()
+
+    page = browser.new_page()  # it logs the 502 as an error, rightly
+    page.set_default_timeout(60_000)
+    page.clock.install()
+    page.route("**/data/events*", answer)
+    page.goto(address)
+    page.wait_for_selector("tr[data-key]")
+    while not asked:
+        page.wait_for_timeout(20)
+    page.clock.fast_forward(3000)
+    page.wait_for_selector("#connection[data-live=no]:has-text('Reconnecting')")
+    page.clock.fast_forward(2000)
+    page.wait_for_selector("#connection[data-live=yes]:has-text('Live')")
+    assert len(set(asked)) == 1
+    page.context.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"])
 def test_a_page_loads_no_more_than_150_kilobytes_of_the_dashboard(address, path):
     session = requests.Session()

@@ -101,6 +101,7 @@ def test_words_are_found_in_names_tags_arguments_and_trouble(page):
         "big night": ["run-1"],
         "lr0=0.03": ["run-2"],
         "memory": ["run-1"],
+        "imgsz=640 run-3": ["run-3"],
     }.items():
         search.fill(words)
         assert names(page) == found

@@ -30,7 +30,7 @@ export class RunRows {
     for (const row of [...runs].reverse()) {
       const told = row.arguments ?? {};
       const none = Object.fromEntries(Object.keys(this.constants).map((name) => [name, undefined]));
-      this.byKey.set(row.key, { ...row, arguments: row.arguments ? { ...none, ...told } : this.byKey.get(row.key)?.arguments ?? none });
+      this.byKey.set(row.key, { ...row, isTold: true, arguments: row.arguments ? { ...none, ...told } : this.byKey.get(row.key)?.arguments ?? none });
       for (const name of Object.keys(row.metrics)) this.metrics.add(name);
       for (const name of Object.keys(told)) if (!(name in this.constants)) this.given.add(name);
     }
@@ -54,14 +54,16 @@ export class RunRows {
   /** The runs that a person asks for, in the order that they want. */
   asked({ search, state, project, tag, from, to, sort }) {
     const parts = search.toLowerCase().split(/\s+/).filter(Boolean);
+    const shared = new Set(Object.entries(this.constants).map(([name, value]) => `${name}=${value}`.toLowerCase()));
+    const has = (row, part) => this.#text(row).includes(part) || (!row.isTold && shared.has(part));
     const fits = (row) => (!state || (state === "trouble" ? row.trouble : row.state === state)) && (!project || row.project === project)
-      && (!tag || row.tags.includes(tag)) && isWithin(row.started_at, from, to) && parts.every((part) => this.#text(row).includes(part));
+      && (!tag || row.tags.includes(tag)) && isWithin(row.started_at, from, to) && parts.every((part) => has(row, part));
     return this.all.filter(fits).sort(sort ? this.#by(sort) : troubleFirst);
   }
 
   #text(row) {
     row.text ??= [row.name, row.project, row.state, row.trouble, row.key, ...row.tags,
-      ...Object.entries(row.arguments).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
+      ...Object.entries(row.arguments).filter(([, value]) => value != null).map(([name, value]) => `${name}=${value}`)].join(" ").toLowerCase();
     return row.text;
   }
 
