@@ -54,7 +54,8 @@ const ASKED = {
 function gone(line, facts) {
   const size = facts.checkpoints.reduce((sum, each) => sum + (each.size ?? 0), 0);
   const files = facts.checkpoints.map((each) => `${each.name}${each.size == null ? "" : ` (${bytes(each.size)})`}`).join(", ");
-  return [`${line.epochs_done} epochs with their values`, facts.checkpoints.length ? `${facts.checkpoints.length} checkpoints, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
+  const count = (many, what) => `${many} ${what}${many === 1 ? "" : "s"}`;
+  return [`${count(line.epochs_done, "epoch")} and all values`, facts.checkpoints.length ? `${count(facts.checkpoints.length, "checkpoint")}, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
 }
 
 const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", delete: "Delete…" };

@@ -47,10 +47,10 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
     return { item: h("li", {}, button, end), value };
   }
 
-  /** Show each line's value below the cursor, or its last one. */
+  /** Show each line's value below the cursor, or its last one, where that means anything. */
   function tell(cursor) {
     where.textContent = cursor ? placeName(view.x, cursor.at) : "";
-    const values = view.lines.map((line, number) => (cursor ? line.raw[cursor.rows[number]] : line.raw.findLast((each) => each != null)));
+    const values = view.lines.map((line, number) => (cursor ? line.raw[cursor.rows[number]] : view.isBare ? null : line.raw.findLast((each) => each != null)));
     const items = entries.map((entry, number) => ({ ...entry, said: values[number] }));
     const chosen = entries.length <= MANY ? items : nearest(items, cursor);
     for (const { value, said } of chosen) value.textContent = short(said);

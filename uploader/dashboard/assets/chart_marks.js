@@ -7,7 +7,7 @@ export function drawMarks({ ctx, bbox: { left, top, width, height }, valToPos },
   const [x, y] = ["x", "y"].map((scale) => (value) => valToPos(value, scale, true));
   ctx.save();
   ctx.beginPath();
-  ctx.rect(left - size, top, width + 4 * size, height);
+  ctx.rect(left - size, top - size, width + 4 * size, height + 2 * size);
   ctx.clip();
   const best = single && lines.find((line) => line.best != null);
   if (best) dotted(x(xs[best.best]));

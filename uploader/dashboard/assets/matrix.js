@@ -23,7 +23,7 @@ export function matrixOf(title, matrix, names) {
   fill();
   return h("section", { class: `card chart ${shown.length > 10 ? "wide" : ""}`, "aria-label": title }, h("div", { class: "row" }, h("h3", { class: "grow" }, title), h("label", { class: "field" }, counts, "Counts")),
     shown.length < size ? h("p", { class: "quiet" }, `The ${shown.length} classes with the most mistakes, of ${size}.`) : null,
-    wide(`${title}, the table`, table), said);
+    said, wide(`${title}, the table`, table));
 
   function fill() {
     body.replaceChildren(...shown.map((row) => h("tr", {}, h("th", { scope: "row" }, nameOf(row)), shown.map((column) => cellOf(row, column)))));
@@ -33,7 +33,7 @@ export function matrixOf(title, matrix, names) {
     const count = matrix[row][column];
     const part = counts.checked ? count / most : share(row, column);
     const text = count ? (counts.checked ? short(count) : share(row, column).toFixed(2)) : "";
-    return Object.assign(h("td", { "--part": `${Math.round(part * 60)}%`, class: row === column ? "right" : null }, text), { at: [row, column] });
+    return Object.assign(h("td", { "--part": `${Math.round(60 * Math.sqrt(part))}%`, class: row === column ? "right" : null }, text), { at: [row, column] });
   }
 
   function tell({ at }) {

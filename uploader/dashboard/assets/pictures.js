@@ -86,7 +86,7 @@ function curves(title, x, plot, names) {
   const lines = rows.map((values, row) => lineOf(labels[row], values, many ? "var(--frame)" : `var(--run-${(row + 1) % 10})`, scores[row]));
   if (!byName && rows.length > 1) lines.push({ ...lineOf("all classes", plot.x.map((_, at) => mean(rows.map((row) => row[at]))), "var(--accent)", mean(scores)), width: 3 });
   const order = plot.x.map((_, at) => at).sort((a, b) => plot.x[a] - plot.x[b]);
-  const state = { xs: order.map((at) => plot.x[at]), lines: lines.map((line) => ({ ...line, values: order.map((at) => line.values[at]) })), x, zoom: null, sync: null };
+  const state = { xs: order.map((at) => plot.x[at]), lines: lines.map((line) => ({ ...line, values: order.map((at) => line.values[at]) })), x, zoom: null, sync: null, isBare: !byName };
   const card = cardFor(title, { hidden: new Set(), viewOf: () => ({ ...state, lines: state.lines.map(inked) }), zoom: (zoom) => { state.zoom = zoom; card.zoom(zoom); } });
   Object.assign(card.element, { see: card.see });
   Object.assign(card.box, { fit: card.fit });
