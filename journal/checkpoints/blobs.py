@@ -3,6 +3,9 @@
 A trainer rewrites its files in place and strips them at the end, which would change a hard link, too. So a snapshot is
 a reflink if the file system supports it, else a copy that is hashed in the same pass. A file that changed meanwhile is
 recognised by its size, inode and modification time, and its copy is discarded.
+
+Trainers write the same bytes twice: `best.pt` is `last.pt` after an epoch that was the best. So a file is first
+compared with the newest blob that was copied here, which takes an eighth of the time and writes nothing.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class BlobStore:
     def __init__(self, folder: Path) -> None:
         """Use `folder`, which exists."""
         self.folder = folder
+        self._newest: Snapshot | None = None
 
     def path(self, sha256: str) -> Path:
         """Return where the blob lies.
@@ -95,7 +99,7 @@ class BlobStore:
                 before = _stamp_of(os.fstat(reader.fileno()))
                 if expected not in {None, before}:
                     raise SourceChanged(f"{source} was rewritten before it was copied")
-                sha256, size, is_shared = _copy(reader.fileno(), copy)
+                taken = self._repeated(reader.fileno(), copy) or _copied(reader.fileno(), copy)
                 give_to_owner_of(copy, self.folder)
                 # By name: that also tells another file in its place; its inode is not used again while it is open.
                 if before != file_stamp(source):
@@ -105,7 +109,26 @@ class BlobStore:
             if isinstance(error, OSError):
                 raise from_os(error, copy) from error
             raise
-        return Snapshot(copy, sha256, size, is_shared=is_shared)
+        self._newest = taken
+        return taken
+
+    def _repeated(self, source: int, copy: Path) -> Snapshot | None:
+        """Give the newest blob another name if the file has the same bytes; None if not, or there is no such blob.
+
+        That name keeps the bytes, whatever becomes of the blob meanwhile.
+        """
+        newest = self._newest
+        if newest is None or newest.size != os.fstat(source).st_size:
+            return None
+        try:
+            copy.hardlink_to(self.folder / newest.sha256)
+            if _is_same(source, copy):
+                return replace(newest, path=copy)
+        except OSError:  # there are no hard links here, the blob was removed, or cannot be read
+            pass
+        delete(copy)
+        os.lseek(source, 0, os.SEEK_SET)
+        return None
 
     def prepare(self, snapshot: Snapshot) -> Snapshot:
         """Give the copy its final name, too, durably, so that `publish` has nothing to wait for, as a rule.
@@ -219,6 +242,11 @@ def _stamp_of(status: os.stat_result) -> FileStamp:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def _copied(source: int, target: Path) -> Snapshot:
+    sha256, size, is_shared = _copy(source, target)
+    return Snapshot(target, sha256, size, is_shared=is_shared)
+
+
 def _copy(source: int, target: Path) -> tuple[str, int, bool]:
     """Copy by reflink, else byte by byte; return sha256 and size of the durable copy, and whether it is a reflink."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
@@ -262,6 +290,15 @@ def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
             os.fsync(target)
             unflushed = 0
     return digest.hexdigest(), size
+
+
+def _is_same(source: int, other: Path) -> bool:
+    """Return whether an open file, from where it is read next, and another one have the same bytes."""
+    with FileIO(other, "rb") as reader:
+        while (chunk := _read(source)) == os.read(reader.fileno(), _CHUNK):
+            if not chunk:
+                return True
+    return False
 
 
 def _read(source: int) -> bytes:

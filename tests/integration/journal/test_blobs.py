@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from support.disks import fill, reflink_disk, small_disk
 from support.journals import Bench, rows
 
 from journal.checkpoints import blobs
-from journal.checkpoints.blobs import BlobStore, file_stamp
+from journal.checkpoints.blobs import BlobStore, Snapshot, file_stamp
 from journal.errors import BlobMissing, DiskFull, SourceChanged
 from journal.records import Outcome
 
@@ -102,6 +103,81 @@ def test_only_the_file_that_was_meant_is_taken(store: BlobStore, source: Path, c
     with pytest.raises(SourceChanged, match="before it was copied"):
         store.snapshot(source, meant)
     assert files(store) == []
+
+
+# --- the same bytes again, as `best.pt` has those of `last.pt`
+
+
+@pytest.fixture
+def kept(store: BlobStore, source: Path) -> Snapshot:
+    """The blob of `source`."""
+    snapshot = store.prepare(store.snapshot(source))
+    store.publish(snapshot)
+    store.discard(snapshot)
+    return snapshot
+
+
+@pytest.fixture
+def best(source: Path) -> Path:
+    """Another checkpoint with the same bytes."""
+    return Path(shutil.copy2(source, source.with_name("best.pt")))
+
+
+def test_bytes_that_were_just_copied_are_neither_hashed_nor_written_again(
+    store: BlobStore, kept: Snapshot, best: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "_copy", None)
+    again = store.snapshot(best)
+    assert (again.sha256, again.size, again.is_shared) == (kept.sha256, kept.size, kept.is_shared)
+    assert again.path.samefile(store.path(kept.sha256))
+    store.publish(store.prepare(again))
+    store.discard(again)
+    assert files(store) == [kept.sha256]
+
+
+def test_bytes_that_are_the_same_outlive_the_blob_that_they_were_found_in(
+    store: BlobStore, kept: Snapshot, best: Path
+) -> None:
+    again = store.snapshot(best)
+    store.remove(kept.sha256)
+    store.clear()
+    store.publish(store.prepare(again))
+    assert store.path(kept.sha256).read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("content", [CONTENT[:-1] + b"x", b"x" + CONTENT[1:], CONTENT[:-1], CONTENT + b"x", b""])
+def test_a_file_that_differs_anywhere_is_copied(store: BlobStore, best: Path, content: bytes) -> None:
+    best.write_bytes(content)
+    snapshot = store.snapshot(best)
+    assert snapshot.path.read_bytes() == content
+    assert snapshot.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_bytes_whose_blob_is_gone_are_copied(store: BlobStore, kept: Snapshot, best: Path) -> None:
+    store.remove(kept.sha256)
+    assert store.snapshot(best).path.read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("change", [rewrite, append, replace_by_rename, remove])
+def test_a_file_that_changes_while_it_is_compared_is_not_kept(
+    store: BlobStore, best: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    compare, before = blobs._is_same, files(store)
+
+    def compare_and_change(descriptor: int, other: Path) -> bool:
+        is_same = compare(descriptor, other)
+        change(best)
+        return is_same
+
+    monkeypatch.setattr(blobs, "_is_same", compare_and_change)
+    with pytest.raises(SourceChanged, match="while it was copied"):
+        store.snapshot(best)
+    assert files(store) == before
+
+
+# --- what cannot be taken
 
 
 @pytest.mark.parametrize("make", [lambda path: path.unlink(), lambda path: (path.unlink(), path.mkdir())])
