@@ -8,8 +8,8 @@ from typing import Protocol
 
 from uploader.recording.serial_executor import in_caller
 
-SHORTEST = 0.1
-"""The shortest time between two checks between batches, in seconds."""
+SHORTEST = 0.5
+"""The shortest time between two checks between batches, in seconds: another thread does each, which is waited for."""
 SHARE = 200
 """Checks between batches may take at most this fraction of the time: one part in 200."""
 

@@ -62,7 +62,7 @@ def test_a_stop_reaches_the_trainer_between_two_batches(beside: Path, said: list
         if trainer.epoch:
             until(lambda: bool(rows(beside, "SELECT 1 FROM signals WHERE kind = 'cancelled'")))
             assert not trainer.stop
-            trainer.uploader.signals._check_at = 0.0  # the tenth of a second since the last look is over
+            trainer.uploader.signals._check_at = 0.0  # the half second since the last look is over
             trainer.ours.on_train_batch_end(trainer)
             stopped.append(trainer.stop)
 

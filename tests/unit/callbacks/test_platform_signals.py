@@ -63,6 +63,15 @@ def test_between_batches_it_stops_at_the_next_one(world: World) -> None:
     assert len(world.waited) == 2
 
 
+def test_short_batches_are_held_up_twice_a_second_at_most(world: World) -> None:
+    """Each time another thread does the work, which takes longer than to ask."""
+    for _ in range(20):
+        if world.signals.is_due():
+            world.signals.check_between_batches(world.trainer)
+        world.now += 0.05
+    assert len(world.waited) <= 2
+
+
 def test_a_slow_journal_is_asked_less_often(world: World) -> None:
     world.takes = 0.01
     world.signals.check_between_batches(world.trainer)
