@@ -118,6 +118,32 @@ def test_a_line_is_switched_off_in_the_legend(page):
     assert "val/box_loss" not in chart(page, "box_loss").get_by_role("slider").get_attribute("aria-valuetext")
 
 
+def test_a_legend_keeps_the_focus_while_the_cursor_moves(page):
+    button = chart(page, "box_loss").get_by_role("button", name="val/box_loss")
+    button.focus()
+    chart(page, "box_loss").locator(".u-over").hover()
+    chart(page, "box_loss").locator(".where:not(:empty)").wait_for()
+    assert button.evaluate("each => each === document.activeElement")
+
+
+def test_charts_are_over_time_if_somebody_wants_that(page):
+    page.get_by_label("Across").select_option("time")
+    chart(page, "box_loss").get_by_role("slider").press("Home")
+    chart(page, "box_loss").get_by_role("slider").press("ArrowRight")
+    assert chart(page, "lr").locator(".where").inner_text() == "0:10"
+    assert legend(page, "box_loss")["val/box_loss"] == told(values_of(2, 1)["val/box_loss"])
+    assert "x=time" in page.url
+
+
+def test_on_a_phone_nothing_overflows_and_only_charts_near_the_screen_are_built(browser, address):
+    with visited(browser, address, PAGE, viewport={"width": 390, "height": 500}) as page:
+        chart(page, "metrics/precision(B)").locator("canvas").wait_for()
+        assert chart(page, "lr").locator("canvas").count() == 0
+        page.locator("#environment").scroll_into_view_if_needed()
+        chart(page, "metrics/precision(B)").locator("canvas").wait_for(state="detached")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
     page.get_by_label("Filter charts").fill("LOSS val")
     assert page.locator("#curves section.chart:visible h3").all_inner_texts() == ["box_loss", "cls_loss", "dfl_loss"]

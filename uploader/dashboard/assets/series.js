@@ -65,7 +65,7 @@ function placesOf({ columns, began }, x) {
   if (x === "epoch") return columns.at.map((epoch) => epoch + 1);
   if (x === "clock") return columns.at;
   const times = (columns.times ?? []).map((time) => Date.parse(time) / 1000);
-  const from = Date.parse(began) / 1000 || times.find(Number.isFinite);
+  const from = Math.min(Date.parse(began) / 1000 || Infinity, times.find(Number.isFinite)); // a clock may have been set
   return columns.at.map((_, row) => times[row] - from);
 }
 
