@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from journal.disk_priority import standing_back
 from journal.errors import JournalError
+from journal.kinds import FINAL
 from journal.opening import open_journal  # now, as a process that has no descriptor left can import nothing
 from journal.records import Run
 from journal.sessions.identity import Session
@@ -81,7 +83,9 @@ class OpenSession:
         Raises:
             JournalError: It could not be done.
         """
-        snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
+        # Somebody waits for a final one.
+        with nullcontext() if file.role == FINAL else standing_back():
+            snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
         try:
             self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
             return snapshot
