@@ -21,8 +21,11 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
         times: When each happened, or empty.
         rows: The values of each, by name.
     """
-    names = dict.fromkeys(name for row in rows for name, value in row.items() if number(value) is not None)
-    return Columns(list(at), list(times), {name: [number(row.get(name)) for row in rows] for name in names})
+    told = {
+        name: [number(row.get(name)) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
+    }
+    values = {name: column for name, column in told.items() if any(value is not None for value in column)}
+    return Columns(list(at), list(times), values)
 
 
 def machine_columns(samples: Iterable[tuple[str, Any]]) -> Columns:
@@ -61,8 +64,8 @@ def main_metric(names: Iterable[str]) -> str | None:
 
 def number(value: Any) -> Number:
     """Return a finite number, or None for everything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
+    if type(value) is not float and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        return None  # most are floats, which one look tells
     return value if math.isfinite(value) else None
 
 
