@@ -19,6 +19,7 @@ from support.recordings import Recordings, Training, recordings
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from journal.packs import archive, contents
+from journal.read_only import reading
 from journal.records import Outcome
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, UnknownRun
@@ -185,6 +186,20 @@ def test_a_cursor_stays_while_nothing_is_written_and_nothing_changes(journals: R
     assert runs.changes(told.cursor) == RunList(told.cursor, [], [])
     epoch(training, 0, 0.25)
     assert runs.changes(told.cursor).cursor != told.cursor
+
+
+def test_a_cursor_stays_while_others_only_read(tmp_path: Path) -> None:
+    with recordings(tmp_path / "journal") as journals:
+        journals.begin("t1").started(epochs=3)
+    clock = Clock()
+    clock.now = time.time() + 3600
+    runs = JournalRuns(tmp_path / "journal", clock)
+    told = runs.changes(None)
+    with reading(tmp_path / "journal") as opened, opened.begin(read_only=True) as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM runs").scalar()
+        assert (tmp_path / "journal" / "journal.db-wal").is_file()
+        assert runs.changes(told.cursor) == RunList(told.cursor, [], [])
+    assert runs.changes(told.cursor) == RunList(told.cursor, [], [])
 
 
 def test_a_run_is_looked_at_again_that_had_no_event_yet(journals: Recordings, source: JournalSource) -> None:
