@@ -280,13 +280,15 @@ def _hash(descriptor: int) -> tuple[str, int]:
 
 
 def _copy_and_hash(source: int, target: int) -> tuple[str, int]:
-    digest, size, unflushed = hashlib.sha256(), 0, 0
+    digest, size, unflushed, before = hashlib.sha256(), 0, 0, os.fstat(source)
     while chunk := _read(source):
         digest.update(chunk)
         write_all(target, chunk)
         size += len(chunk)
         unflushed += len(chunk)
         if unflushed >= _FLUSH_EVERY:
+            if _stamp_of(os.fstat(source)) != _stamp_of(before):  # nobody wants the rest
+                raise SourceChanged("a checkpoint of the trainer's was rewritten while it was copied")
             os.fsync(target)
             unflushed = 0
     return digest.hexdigest(), size

@@ -96,6 +96,26 @@ def test_a_file_that_changes_while_it_is_copied_is_not_kept(
     assert files(store) == []
 
 
+def test_a_copy_ends_as_soon_as_its_file_is_rewritten(
+    store: BlobStore, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where epochs are shorter than a copy takes, each save would else have another one made for nothing."""
+    write, written = blobs.write_all, 0
+
+    def write_and_rewrite(descriptor: int, data: bytes | bytearray) -> None:
+        nonlocal written
+        write(descriptor, data)
+        written += len(data)
+        rewrite(source)
+
+    monkeypatch.setattr(blobs, "_reflink", lambda *_: False)
+    monkeypatch.setattr(blobs, "_FLUSH_EVERY", 1)
+    monkeypatch.setattr(blobs, "write_all", write_and_rewrite)
+    with pytest.raises(SourceChanged, match="while it was copied"):
+        store.snapshot(source)
+    assert (files(store), written < len(CONTENT)) == ([], True)
+
+
 @pytest.mark.parametrize("change", [rewrite, append, replace_by_rename])
 def test_only_the_file_that_was_meant_is_taken(store: BlobStore, source: Path, change: Callable[[Path], None]) -> None:
     meant = file_stamp(source)
