@@ -60,6 +60,19 @@ def test_axe_finds_nothing_serious_where_columns_are_chosen_and_on_a_phone(brows
         assert serious(page, "color-contrast") == []
 
 
+def test_axe_finds_nothing_serious_in_any_part_of_a_run(browser, address, axe):
+    with visited(browser, address, "/runs/local/demo/run-3?sections=system,arguments", **WAYS) as page:
+        page.locator("#pictures").scroll_into_view_if_needed()
+        page.wait_for_selector("#pictures .matrix")
+        page.get_by_label("Search what the run printed").fill("epoch")
+        page.evaluate(axe)
+        assert serious(page) == []
+        page.emulate_media(color_scheme="dark")
+        assert serious(page, "color-contrast") == []
+        page.get_by_role("button", name="Delete").click()
+        assert serious(page) == []
+
+
 def serious(page, *rules):
     """Return what axe finds that shuts somebody out, and where; by all of its rules, or by some."""
     found = page.evaluate("rules => axe.run(document, rules.length ? { runOnly: rules } : {})", list(rules))

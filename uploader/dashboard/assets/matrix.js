@@ -33,7 +33,7 @@ export function matrixOf(title, matrix, names) {
     const count = matrix[row][column];
     const part = counts.checked ? count / most : share(row, column);
     const text = count ? (counts.checked ? short(count) : share(row, column).toFixed(2)) : "";
-    return Object.assign(h("td", { "--part": `${Math.round(60 * Math.sqrt(part))}%`, class: row === column ? "right" : null }, text), { at: [row, column] });
+    return Object.assign(h("td", { "--part": `${Math.round(45 * Math.sqrt(part))}%`, class: row === column ? "right" : null }, text), { at: [row, column] });
   }
 
   function tell({ at }) {

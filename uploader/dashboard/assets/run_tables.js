@@ -82,7 +82,7 @@ export const othersOf = (all) => table("Values that are no numbers", ["Epoch", "
 
 /** Checkpoints with what identifies them. */
 export function checkpointsOf(all) {
-  return table("Checkpoints", ["Name", "Epoch#", "Size#", "State", "Saved", "SHA-256", ""], all.map((one) => row(
+  return table("Checkpoints", ["Name", "Epoch#", "Size#", "State", "Saved", "SHA-256", "File"], all.map((one) => row(
     one.name, one.epoch == null ? "–" : String(one.epoch + 1), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
     one.sha256 ? [h("code", { title: one.sha256 }, one.sha256.slice(0, 12)), copyOf(one.sha256, `the SHA-256 of ${one.name}`)] : "–",
     one.download ? h("a", { class: "button", href: at(one.download), download: one.name }, "Download") : h("span", { class: "quiet" }, "not here"))));
