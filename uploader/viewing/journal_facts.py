@@ -56,7 +56,7 @@ def run_facts(
         checkpoints=[_checkpoint(one, downloads) for one in reversed(contents.checkpoints)],
         destinations=[*_destinations(contents), *map(_mirror, mirrors)],
         deliveries=[_delivery(one) for one in contents.deliveries if one.state in _OPEN],
-        best=growth.best,
+        best=_best(gist, growth),
         evaluation=_numbers(growth.evaluation.metrics) if growth.evaluation else {},
         pictures=len(gist.end.get("plots") or ()) + growth.media,
     )
@@ -150,6 +150,12 @@ def _delivery(one: DeliveryRecord) -> DeliveryLine:
     what = f"{one.kind} {one.role}" if one.role else one.kind
     place = shown(one.base_url) if one.base_url else one.platform
     return DeliveryLine(what, place, _WORDS[one.state], one.reason, one.next_attempt_at)
+
+
+def _best(gist: RunGist, growth: RunGrowth) -> int | None:
+    """Return the best epoch: the one that the training's end names, else the first one of the highest fitness."""
+    named = _mapping(gist.end.get("results")).get("bestEpoch")
+    return named if isinstance(named, int) and not isinstance(named, bool) else growth.best
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Number]:

@@ -76,6 +76,21 @@ def test_the_end_s_metrics_count_and_the_evaluation_is_no_epoch(journals: Record
     assert told.facts.evaluation[MAP] == 0.5
 
 
+def test_the_best_epoch_is_the_one_that_the_end_names(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started(epochs=2)
+    epoch(training, 0, 0.0)
+    epoch(training, 1, 0.0)
+    facts = source.news(training.run.id).facts
+    assert facts is not None
+    assert facts.best == 0
+    training.event("training_complete", {"results": {"bestEpoch": 1}, "plots": []})
+    training.end()
+    facts = source.news(training.run.id).facts
+    assert facts is not None
+    assert facts.best == 1
+
+
 def test_trouble_is_told_of_the_training_and_of_its_platforms(tmp_path: Path) -> None:
     with bench(tmp_path / "journal") as training:
         _refuse(training)
