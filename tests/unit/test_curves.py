@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 
@@ -55,3 +57,11 @@ def test_charts_fit_whatever_they_show(values: list[float | None], columns: int,
     lines = drawn([0, 1], found, Look(columns, is_ascii=is_ascii))
     assert max(width(click.unstyle(line)) for line in lines) <= columns
     assert any(mark in "\n".join(lines) for mark in ("*o" if is_ascii else "⠁⠈⡀⢀⠉⣀⠤⠒"))
+
+
+def test_the_colour_of_a_curve_is_not_that_of_what_is_beside_it() -> None:
+    values = {"train/box": [3.0, 2.0, 1.0], "val/box": [3.0, 2.5, 2.0], "train/cls": [9.0, 5.0, 4.0]}
+    lines = drawn([0, 1, 2], charts(values), Look(100))
+    coloured = re.findall(r"\x1b\[38;5;\d+m(.*?)(?:\x1b\[0m|$)", "\n".join(lines), re.DOTALL)
+    assert re.search(r"[\u2801-\u28ff]", "".join(coloured))
+    assert not re.search(r"\w", "".join(coloured))

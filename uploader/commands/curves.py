@@ -20,6 +20,7 @@ CHARTS = 6
 _HEIGHT = 7
 _NARROWEST, _GAP, _MOST_BESIDE = 38, 3, 4
 _COLOURS = ("cyan", "magenta")
+_RESET = "\x1b[0m"
 _TOGETHER = (("mAP50-95", "mAP50"), ("precision", "recall"), ("accuracy_top1", "accuracy_top5"))
 """Parts of names that are drawn in one chart; those that come first are drawn first."""
 _NO_METRICS = frozenset({"epoch", "recorded_at", "fitness"})
@@ -156,7 +157,13 @@ def _plot(epochs: Sequence[int], chart: Chart, columns: int, *, is_ascii: bool) 
     plotext.yticks([0, 1] if low < high else [0], [f"{low:.3g}", f"{high:.3g}"] if low < high else [f"{low:.3g}"])
     plotext.xticks([epochs[0], epochs[-1]], [str(epochs[0] + 1), str(epochs[-1] + 1)])
     lines = plotext.build().rstrip("\n").split("\n")
-    return [line.removesuffix("\x1b[0m").rstrip() for line in lines]
+    return [_trimmed(line) for line in lines]
+
+
+def _trimmed(line: str) -> str:
+    """Return a line without the spaces at its end; its colour ends with it, as the next chart is beside it."""
+    bare = line.removesuffix(_RESET).rstrip()
+    return bare + _RESET if "\x1b" in bare else bare
 
 
 def height(value: float | None, low: float, high: float) -> float | None:
