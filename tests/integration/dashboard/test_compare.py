@@ -54,6 +54,7 @@ def test_what_differs_is_shown_and_what_is_equal_is_folded_away(page):
     page.get_by_text("6 the same").click()
     assert page.locator("#differences details").get_by_text("imgsz").is_visible()
     assert page.locator("#differences details").get_by_text("git.branch").is_visible()
+    assert page.locator("#differences").get_by_text("uploader").count() == 0  # a run's own id differs always
 
 
 def test_results_stand_beside_each_other_and_the_best_is_marked(page, runs):

@@ -2,7 +2,7 @@
 
 import { at, follow, h, pageOf } from "./base.js";
 import { charts, keepSettings, keptSettings } from "./charts.js";
-import { askCurves, comparedRun, flat, resultsOf, rowsOf, takeIn } from "./compared.js";
+import { askCurves, comparedRun, flat, resultsOf, rowsOf, surroundings, takeIn } from "./compared.js";
 import { metricName } from "./run_columns.js";
 import { allChosen, choose } from "./state.js";
 import { chip, colours, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
@@ -27,7 +27,7 @@ const seriesOf = ({ key, line, facts, epochs }) => ({
 /** Write again what is not as it was; a part that somebody is reading stays where it is. */
 function show() {
   fill(head, headOf());
-  fill(differences, table("What differs", { Arguments: runs.map(({ facts }) => flat(facts.arguments)), Environment: runs.map(({ facts }) => flat(facts.environment)) }));
+  fill(differences, table("What differs", { Arguments: runs.map(({ facts }) => flat(facts.arguments)), Environment: runs.map(({ facts }) => surroundings(facts.environment)) }));
   fill(results, table("Results", { "": runs.map(resultsOf) }));
   drawn ??= charts(plots, { series: runs.map(seriesOf), settings: keptSettings(), changed: keepSettings, wanted });
   drawn.update(runs.map(seriesOf));

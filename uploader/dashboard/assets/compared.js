@@ -54,6 +54,12 @@ export function resultsOf({ line }) {
   return all;
 }
 
+/** Where a run ran, without the names of the run itself and of its session, which differ always. */
+export function surroundings(environment) {
+  const { uploaderRun, uploaderSession, ...told } = environment ?? {};
+  return flat(told);
+}
+
 /** Nested values by their paths: { git: { branch: "main" } } becomes { "git.branch": "main" }. */
 export function flat(values, path = "") {
   return Object.entries(values ?? {}).reduce((found, [name, value]) => {
