@@ -20,6 +20,9 @@ PAGES = sorted(
 FENCE = re.compile(r"^ *(`{3,})[^`]*?^ *\1`* *$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?: +\"[^\"]*\")?\)|^\[[^\]]+\]: +<?(\S+?)>?$", re.MULTILINE)
+PICTURE = re.compile(r"<(?:img|source)\b[^>]*? src(?:set)?=\"([^\"]+)\"")
+UNSAID = re.compile(r"!\[\s*\]\(|<img\b(?![^>]* alt=\"[^\"]+\")")
+SHOWN = ROOT / "docs" / "pictures"
 OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//")
 
 
@@ -42,8 +45,9 @@ def anchors(text: str) -> set[str]:
 
 def links(text: str) -> Iterator[str]:
     """Yield where a page's links lead within the project."""
-    for one, other in LINK.findall(re.sub(r"`[^`\n]+`", "", prose(text))):
-        if not OUTSIDE.match(target := one or other):
+    bare = re.sub(r"`[^`\n]+`", "", prose(text))
+    for target in (*(one or other for one, other in LINK.findall(bare)), *PICTURE.findall(bare)):
+        if not OUTSIDE.match(target):
             yield target
 
 
@@ -86,6 +90,22 @@ def test_each_page_has_its_place_on_the_site() -> None:
     assert sorted([*places, site["root_doc"]]) == [page for page in pages if not re.match(r"docs/adr/\d", page)]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_each_picture_says_what_is_seen(page: str) -> None:
+    assert UNSAID.findall(prose((ROOT / page).read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("picture", ["![](a.png)", '<img src="a.png">', '<img src="a.png" alt="">'])
+def test_a_picture_that_says_nothing_is_seen(picture: str) -> None:
+    assert UNSAID.search(picture)
+
+
+def test_each_picture_is_shown_and_all_of_them_are_small() -> None:
+    shown = {(ROOT / page).parent / link for page in PAGES for link in links((ROOT / page).read_text("utf-8"))}
+    assert sorted(SHOWN.iterdir()) == sorted(path for path in shown if path.suffix == ".png")
+    assert sum(path.stat().st_size for path in SHOWN.iterdir()) < 700_000
+
+
 @pytest.mark.parametrize(
     "link",
     [
@@ -95,6 +115,9 @@ def test_each_page_has_its_place_on_the_site() -> None:
         "[a](../../outside.md)",
         '[a](lost.md "title")',
         "[a]: lost.md",
+        "![a](lost.png)",
+        '<img width="9" src="lost.png" alt="a">',
+        '<source media="(x: dark)" srcset="lost.png">',
     ],
 )
 def test_one_that_leads_nowhere_is_seen(link: str) -> None:
