@@ -158,7 +158,8 @@ class Recording:
     def model_saved(self, trainer: Trainer) -> None:
         """Record a save and have its files snapshotted in the background."""
         self.confirm_started()
-        self._saved(trainer, in_caller(lambda: saved_files(trainer, is_first=not self._has_saved)))
+        is_first = not self._has_saved
+        self._run.saved(*in_caller(lambda: _save(trainer, saved_files(trainer, is_first=is_first))))
         self._has_saved = True
 
     def before_final_evaluation(self, validator: Any) -> None:
@@ -170,7 +171,8 @@ class Recording:
         """
         trainer = self._trainer()
         if trainer is not None and (result := in_caller(partial(file_before_evaluation, trainer, validator))):
-            self._saved(trainer, [result], final=True)
+            payload, files = in_caller(lambda: _save(trainer, [result]))
+            self._run.saved({**payload, "final": True}, files, is_last=True)
 
     def complete(self, trainer: Trainer) -> None:
         """Record the end of a training: the rest of the console, the final checkpoint, the results."""
@@ -262,9 +264,10 @@ class Recording:
             self._seen_failure = failure(error, self._redactor)  # whoever caught it is printing it
         return current_recording() in (None, self)
 
-    def _saved(self, trainer: Trainer, files: Sequence[CheckpointFile], **facts: bool) -> None:
-        payload = in_caller(lambda: plain({**save_payload(trainer, files), **facts}))
-        self._run.saved(payload, files, is_last="final" in facts)
+
+def _save(trainer: Trainer, files: Sequence[CheckpointFile]) -> tuple[Mapping[str, Any], Sequence[CheckpointFile]]:
+    """Return the payload of a save, and its files."""
+    return plain(save_payload(trainer, files)), files
 
 
 def _log(message: str, level: int = logging.INFO) -> None:

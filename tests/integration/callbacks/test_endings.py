@@ -20,6 +20,7 @@ from support.trainers import SmallTrainer
 
 from uploader.callbacks.trainer_callbacks import recording_of
 from uploader.live.current_training import closing_trainings
+from uploader.recording.serial_executor import SerialExecutor
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -39,6 +40,25 @@ def build(tmp_path: Path) -> Iterator[Build]:
     yield make
     assert (sys.stdout, sys.stderr) == before
     assert left_threads(besides=threads) == []
+
+
+def test_a_save_asks_the_waiting_thread_once(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time, two threads are woken while the training waits."""
+    asked: list[str] = []
+    ask = SerialExecutor.run_in_caller
+
+    def asking(self: SerialExecutor, do: Callable[[], Any]) -> Any:
+        asked.append(threading.current_thread().name)
+        return ask(self, do)
+
+    trainer = build()
+    trainer.ours.on_pretrain_routine_end(trainer)
+    trainer.last.write_bytes(b"weights")
+    with monkeypatch.context() as counted:
+        counted.setattr(SerialExecutor, "run_in_caller", asking)
+        trainer.ours.on_model_save(trainer)
+    trainer.ours.teardown(trainer)
+    assert asked.count("uploader-callbacks") == 1
 
 
 def ends(journal: Any) -> dict[str, str | None]:
