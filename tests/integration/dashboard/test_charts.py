@@ -103,8 +103,15 @@ def test_a_drag_zooms_all_charts_the_address_keeps_it_and_a_double_click_shows_a
     assert "zoom" not in page.url
 
 
-def test_keys_zoom_around_the_cursor(page):
-    chart(page, "box_loss").get_by_role("slider").focus()
+def test_keys_zoom_around_the_cursor_and_a_chart_takes_no_other(page):
+    plot = chart(page, "box_loss").get_by_role("slider")
+    page.evaluate("taken = []; addEventListener('keydown', (event) => taken.push(event.defaultPrevented))")
+    for key in ("PageDown", "Control+0", "Shift+Tab", "Tab"):
+        plot.focus()
+        page.keyboard.press(key)
+        assert plot.evaluate("each => each !== document.activeElement") == ("Tab" in key)
+    assert page.evaluate("taken") == [False] * 6  # Control and Shift are keys, too
+    plot.focus()
     page.keyboard.press("+")
     page.wait_for_url("**/*zoom=*")
     page.keyboard.press("0")

@@ -11,7 +11,7 @@ export function drawChart(box, view, told) {
   let now = view;
   const plot = new uPlot(optionsOf(), dataOf(), box);
   plot.over.addEventListener("dblclick", () => told.zoom(null));
-  box.onkeydown = (event) => keyed(event) && event.preventDefault();
+  box.onkeydown = (event) => { if (keyed(event)) event.preventDefault(); }; // a handler that returns false would take every key
   describe(null);
   setZoom();
 
@@ -82,7 +82,8 @@ export function drawChart(box, view, told) {
   }
 
   /** Keys: arrows move the cursor, + and - zoom around it, 0 and Escape show all. */
-  function keyed({ key, shiftKey }) {
+  function keyed({ key, shiftKey, altKey, ctrlKey, metaKey }) {
+    if (altKey || ctrlKey || metaKey) return false; // the browser's own
     const { min, max } = plot.scales.x;
     const row = plot.cursor.left >= 0 && plot.cursor.idx != null ? plot.cursor.idx : now.xs.length - 1;
     const far = shiftKey ? 10 : 1;
