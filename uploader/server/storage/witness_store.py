@@ -12,6 +12,10 @@ _PUT = """
     INSERT INTO witnessed (origin, key, size, root, note) VALUES (:origin, :key, :size, :root, :note)
     ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note
 """
+_TOLD = """
+    SELECT DISTINCT CAST(json_extract({0}, :path) AS BLOB) FROM models
+    WHERE json_extract(environment, '$.uploaderRun') = :run AND json_type({0}, :path) = 'text'
+"""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,20 @@ class WitnessRows:
 
     def announced_keys(self, run: str) -> list[str]:
         """Return the keys that trainings of a run have announced in their registrations."""
-        query = """SELECT DISTINCT json_extract(environment, '$.uploaderProofKey') FROM models
-                   WHERE json_extract(environment, '$.uploaderRun') = ?"""
-        return [key for (key,) in self._connection.execute(query, [run]) if isinstance(key, str)]
+        return self._told(run, "environment", "$.uploaderProofKey")
 
     def kept_heads(self, run: str) -> list[str]:
         """Return the heads of a run that its models keep in their metadata."""
-        query = """SELECT json_extract(metadata, '$.offlineUploader.head') FROM models
-                   WHERE json_extract(environment, '$.uploaderRun') = ?"""
-        return [head for (head,) in self._connection.execute(query, [run]) if isinstance(head, str)]
+        return self._told(run, "metadata", "$.offlineUploader.head")
+
+    def _told(self, run: str, column: str, path: str) -> list[str]:
+        found = self._connection.execute(_TOLD.format(column), {"run": run, "path": path})
+        return [text for (told,) in found if (text := _text(told)) is not None]
+
+
+def _text(told: bytes) -> str | None:
+    """Return a text; None for what is none in UTF-8, as half of a surrogate pair, which JSON can carry."""
+    try:
+        return told.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

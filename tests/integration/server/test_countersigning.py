@@ -1,0 +1,32 @@
+"""Countersigning at the local platform: what a client tells of its run's key may be anything, and fails no request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.platform_api import Api
+from support.proofs import RUN, SIGNERS, request, tree
+
+pytest.importorskip("cryptography")
+
+HALF_A_PAIR = "\ud800"  # JSON can carry it, UTF-8 cannot
+
+
+def told(api: Api, name: str, key: Any, head: Any) -> None:
+    """Have a model of the run tell a key and keep a head."""
+    api.start(name, environment={"uploaderRun": RUN, "uploaderProofKey": key})
+    kept = {"metadata": {"offlineUploader": {"head": head}}}
+    assert api.request("PATCH", f"/api/models/local/demo/{name}", json=kept).ok
+
+
+def countersigned(api: Api) -> int:
+    return api.request("POST", "/api/proof/add-checkpoint", data=request(tree(3))).status_code
+
+
+@pytest.mark.parametrize("odd", [HALF_A_PAIR, 7, [], {"a": 1}])
+def test_what_is_no_key_and_no_head_announces_nothing_and_hides_no_other(api: Api, odd: Any) -> None:
+    told(api, "odd", odd, odd)
+    assert countersigned(api) == 404  # no training has announced a key
+    told(api, "plain", str(SIGNERS.key), odd)
+    assert countersigned(api) == 200
