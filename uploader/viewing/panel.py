@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import threading
 from collections.abc import Callable
@@ -87,9 +88,10 @@ class Panel:
 
         try:
             news = self._news()
+            missing = self._missing() if news is None else ""
         except JournalError:  # it may be busy, or be made at this moment
             return False
-        html = panel_html(news, self._source.title)
+        html = panel_html(news, self._source.title, missing)
         if html != self._shown:
             self._show(html)
             self._shown = html
@@ -105,6 +107,14 @@ class Panel:
         except UnknownRun:
             return None
 
+    def _missing(self) -> str:
+        """Return in words that the run which was named is not there, and which are."""
+        if self._run == LATEST or not locations.is_there(self._folder):
+            return ""
+        names = [*dict.fromkeys(_named(one) for one in self._source.runs().runs)]
+        near = difflib.get_close_matches(self._run, names, cutoff=0.4) or names[:3]
+        return f"No run {self._run} (but {', '.join(near)})" if near else ""
+
     def _chosen(self) -> RunLine | None:
         if not locations.is_there(self._folder):
             return None  # to read it would make it
@@ -112,8 +122,12 @@ class Panel:
         return next((one for one in runs if self._run == LATEST or _fits(one, self._run)), None)
 
 
+def _named(line: RunLine) -> str:
+    return f"{line.project}/{line.name}" if line.project else line.name
+
+
 def _fits(line: RunLine, wanted: str) -> bool:
-    return wanted in (line.name, f"{line.project}/{line.name}") or (len(wanted) >= 4 and line.key.startswith(wanted))
+    return wanted in (line.name, _named(line)) or (len(wanted) >= 4 and line.key.startswith(wanted))
 
 
 def _displayed() -> Callable[[str], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,16 +31,17 @@ class Curve:
     points: str
 
 
-def panel_html(news: RunNews | None, title: str) -> str:
+def panel_html(news: RunNews | None, title: str, missing: str = "") -> str:
     """Return the panel.
 
     Args:
         news: All that the run's page tells; None while there is no run.
         title: What is looked at, while there is none.
+        missing: Which run there is not, in words; empty where there is none at all.
     """
     line = news.line if news else None
     if news is None or line is None:
-        return rendered("panel.html", line=None, title=title)
+        return rendered("panel.html", line=None, title=title, missing=missing)
     return rendered(
         "panel.html",
         line=line,
@@ -47,6 +49,7 @@ def panel_html(news: RunNews | None, title: str) -> str:
         share=_share(line),
         left=time_left(line, news.epochs),
         curves=curves(news.epochs),
+        more=max(0, len(news.epochs.values) - _CURVES),
         places=[_place(one) for one in news.facts.destinations] if news.facts else [],
     )
 
@@ -66,10 +69,12 @@ def time_left(line: RunLine, epochs: Columns) -> str | None:
     return _span(seconds)
 
 
-def _rank(name: str) -> tuple[int, str]:
+def _rank(name: str) -> tuple[int, list[tuple[int, str]]]:
+    """Return where a metric stands: by what it tells, then by its name, whose numbers count as numbers."""
     starts = ("metrics/mAP50-95", "metrics/", "val/", "train/")
     place = next((place for place, start in enumerate(starts) if name.startswith(start)), len(starts))
-    return (len(starts) + 1 if name == "lr" else place), name
+    parts = [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+    return (len(starts) + 1 if name == "lr" else place), parts
 
 
 def _curve(name: str, values: Sequence[Number]) -> Curve:

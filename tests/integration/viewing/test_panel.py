@@ -60,6 +60,9 @@ def test_it_ends_when_it_is_closed_and_shows_the_run_that_was_named(tmp_path: Pa
             page = Page()
             Panel(tmp_path / "journal", name, page, every=600).close()
             page.shows("demo/first")
+        page = Page()
+        Panel(tmp_path / "journal", "frist", page, every=600).close()
+        page.shows("No run frist (but demo/first")
 
 
 def test_outside_of_a_notebook_it_says_what_to_use() -> None:

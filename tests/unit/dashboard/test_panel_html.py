@@ -26,6 +26,12 @@ def test_how_good_the_model_is_comes_first_and_the_learning_rate_last() -> None:
     assert [each.name for each in curves(told)] == ["mAP50-95(B)", "recall(B)", "val/box_loss", "train/box_loss", "lr"]
 
 
+def test_names_with_numbers_are_in_the_order_of_these_and_what_is_left_out_is_counted() -> None:
+    told = Columns([0], [None], {f"metric_{number}": [1.0] for number in (10, 1, 11, 2, 3, 4, 5)})
+    assert [each.name for each in curves(told)] == [f"metric_{number}" for number in (1, 2, 3, 4, 5, 10)]
+    assert "1 more" in panel_html(RunNews("", LINE, epochs=told), "journal")
+
+
 def test_a_curve_goes_from_left_to_right_and_up_and_skips_what_was_not_told() -> None:
     [curve] = curves(columns(0.0, None, 1.0))
     assert (curve.points, curve.last) == ("3.0,33.0 147.0,3.0", "1")
