@@ -32,12 +32,17 @@ def test_a_page_names_its_source_and_loads_without_an_error(browser, address, pa
         assert page.locator("header .source").inner_text() == "made up"
 
 
-def test_a_page_says_whether_it_is_live_and_asks_again_after_an_answer_that_is_no_stream(browser, address):
-    asked = []
+def test_a_page_says_whether_it_is_live_and_asks_again_until_it_is_refused(browser, address):
+    asked, answers = [], {"now": {"status": 502, "body": "a proxy's page"}}
 
     def answer(route):
         asked.append(route.request.url)
-        route.fulfill(status=502, body="a proxy's page") if len(asked) == 1 else route.continue_()
+        route.fulfill(**answers["now"]) if answers["now"] else route.abort()
+
+    def wait_for_another():
+        known = len(asked)
+        while len(asked) == known:
+            page.wait_for_timeout(20)
 
     page = browser.new_page()  # it logs the 502 as an error, rightly
     page.set_default_timeout(60_000)
@@ -45,13 +50,30 @@ def test_a_page_says_whether_it_is_live_and_asks_again_after_an_answer_that_is_n
     page.route("**/data/events*", answer)
     page.goto(address)
     page.wait_for_selector("tr[data-key]")
-    while not asked:
-        page.wait_for_timeout(20)
+    if not asked:
+        wait_for_another()
     page.clock.fast_forward(3000)
     page.wait_for_selector("#connection[data-live=no]:has-text('Reconnecting')")
-    page.clock.fast_forward(2000)
+    stream = {"content_type": "text/event-stream", "body": "retry: 50\n\n"}
+    answers["now"] = stream
+    page.clock.fast_forward(4000)
     page.wait_for_selector("#connection[data-live=yes]:has-text('Live')")
+    answers["now"] = None
+    for _ in range(4):  # it fails again and again, sooner than a loss is told
+        wait_for_another()
+        page.clock.fast_forward(1000)
+    page.wait_for_selector("#connection[data-live=no]:has-text('Reconnecting')")
+    answers["now"] = stream
+    page.wait_for_selector("#connection[data-live=yes]")
     assert len(set(asked)) == 1
+    page.route("**/data/trends*", lambda route: route.fulfill(status=403))
+    answers["now"] = {"status": 403}
+    printed = "#connection[data-live=no]:has-text('open the address that it printed')"
+    page.wait_for_selector(printed)
+    known = len(asked)
+    page.clock.fast_forward(30_000)
+    page.evaluate("fetch('/data/trends').then(() => 0)")
+    assert (len(asked), page.locator(printed).count()) == (known, 1)
     page.context.close()
 
 

@@ -47,12 +47,17 @@ export function follow(cursors, on) {
   const open = () => {
     clearTimeout(again);
     const query = new URLSearchParams(known ?? cursors).toString();
-    stream = new EventSource(at(`/data/events?${query}`));
+    const mine = stream = new EventSource(at(`/data/events?${query}`));
     stream.addEventListener("open", () => connected(true));
-    stream.addEventListener("error", () => {
+    stream.addEventListener("error", async () => {
       connected(false);
-      // A browser tries again by itself, but not after an answer that is no stream, such as a proxy's 502.
-      if (stream?.readyState === EventSource.CLOSED) again = setTimeout(open, 4000);
+      // A browser tries again by itself, but not after an answer that is no stream, such as a proxy's 502; nor does it tell which.
+      if (mine.readyState !== EventSource.CLOSED) return;
+      const { status } = await fetch(at("/data/trends")).catch(() => ({}));
+      if (stream !== mine) return;
+      if (status !== 401 && status !== 403) return void (again = setTimeout(open, 4000));
+      clearTimeout(telling);
+      say("no", "This page's server was started again: open the address that it printed");
     });
     for (const [name, act] of Object.entries(on)) {
       stream.addEventListener(name, (event) => {
@@ -76,13 +81,14 @@ let telling = null;
 
 /** Say in the head whether the page is live: a loss only once it lasts, so that nobody is told of a hiccup. */
 function connected(live) {
-  const place = document.getElementById("connection");
+  if (!live) return void (telling ??= setTimeout(say, 2500, "no", "Reconnecting…")); // from the first of many failures
   clearTimeout(telling);
-  const tell = () => {
-    place.dataset.live = live ? "yes" : "no";
-    const said = live ? "Live" : "Reconnecting…";
-    if (place.textContent !== said) place.textContent = said;
-  };
-  if (live) tell();
-  else telling = setTimeout(tell, 2500);
+  telling = null;
+  say("yes", "Live");
+}
+
+function say(live, said) {
+  const place = document.getElementById("connection");
+  place.dataset.live = live;
+  if (place.textContent !== said) place.textContent = said;
 }
