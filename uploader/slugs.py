@@ -48,16 +48,30 @@ def run_slug(name: object) -> str:
     return _spelled(str(name or "")) or "train"
 
 
-def respelled(names: dict[str, object]) -> Iterator[str]:
-    """Yield a message for each name that is spelled in punycode.
+def respelled(project: object, name: object, sweeps: object = None) -> Iterator[str]:
+    """Yield a message for each name that is spelled otherwise, beyond the case of its letters.
 
     Args:
-        names: The names that a person gave, by what they name.
+        project: A training's `project` argument.
+        name: Its `name` argument.
+        sweeps: As for `project_slug`.
     """
-    for what, name in names.items():
-        slug = _spelled(str(name or "").rpartition("/")[2])
-        if slug.startswith(PUNYCODE):
-            yield f"the platform spells names with a-z, 0-9 and hyphens: {what} {name!r} becomes {slug!r}"
+    for what, given, slug in _spellings(project, name, sweeps):
+        if _named(given, sweeps).lower() != slug.lower():
+            spelled = repr(slug) if slug else "none"
+            yield f"the platform spells names with a-z, 0-9 and hyphens: {what} {given!r} becomes {spelled}"
+
+
+def names_as_given(project: object, name: object) -> dict[str, str]:
+    """Return the names that are spelled otherwise, as they were given, by the argument that gave them."""
+    return {what: given for what, given, slug in _spellings(project, name) if given != slug}
+
+
+def _spellings(project: object, name: object, sweeps: object = None) -> Iterator[tuple[str, str, str]]:
+    if project:
+        yield "project", str(project), project_slug(project, sweeps) or ""
+    if name:
+        yield "name", str(name), run_slug(name)
 
 
 def _named(project: str, sweeps: object) -> str:

@@ -99,7 +99,21 @@ def test_a_project_is_the_one_upstream_sends(owner: str, rest: str) -> None:
             assert project_slug(project) == sent
 
 
-def test_what_became_of_a_name_is_said() -> None:
-    assert list(respelled({"project": "bees", "name": "t 1"})) == []
-    (said,) = respelled({"project": "owner/実験", "name": "t"})
-    assert said.endswith("project 'owner/実験' becomes 'xn-rbt666l'")
+@pytest.mark.parametrize(
+    ("project", "name", "said"),
+    [
+        ("Bees", "Train", []),
+        (None, "", []),
+        ("My Team/bees", "t-1", []),
+        ("/data/runs", "t", []),
+        ("owner/実験", "t", ["project 'owner/実験' becomes 'owner/xn-rbt666l'"]),
+        ("Überprojekt", "run_1", ["project 'Überprojekt' becomes 'berprojekt'", "name 'run_1' becomes 'run1'"]),
+        ("/data/my_runs", "🚀 run — Ünïcödé", ["project '/data/my_runs' becomes 'myruns'", "becomes 'run-ncd'"]),
+        ("..", "..", ["project '..' becomes none", "name '..' becomes 'train'"]),
+        ("/x/detect/sweep/multitrain-3", None, []),
+    ],
+)
+def test_what_became_of_a_name_is_said(project: str | None, name: str | None, said: list[str]) -> None:
+    messages = list(respelled(project, name, sweeps=PurePosixPath("/x/detect")))
+    assert len(messages) == len(said)
+    assert all(message.endswith(end) for message, end in zip(messages, said, strict=True))

@@ -185,7 +185,7 @@ class PlatformCallbacks:
         )
         if self.options.drain and (reason := missing_key(settings, self.options.routes)):
             _LOG.warning("Uploader: the drain beside this training waits: %s; %s", reason, _A_KEY_MAY_COME)
-        for message in respelled({"project": project, "name": name}):
+        for message in respelled(project, name, facts.sweeps):
             _LOG.info("Uploader: %s", message)
         origin = recorder.origin
         known = {

@@ -35,7 +35,7 @@ from uploader.redacting import Redactor
 from uploader.run_folder.run_file import KnownRun
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
-from uploader.slugs import project_slug, respelled, run_slug
+from uploader.slugs import names_as_given, project_slug, respelled, run_slug
 
 LOGGER = logging.getLogger("uploader")
 
@@ -104,16 +104,24 @@ def start_run(
     recorder = Recorder.start(
         options, project=project_slug(project), name=run_slug(_called(name)), save_dir=where, resume=_goes_on(resume)
     )
-    for message in respelled({"project": project, "name": name}):
+    for message in respelled(project, name):
         say(message)
     if options.drain and (reason := missing_key(settings, options.routes)):
         LOGGER.warning("Uploader: the drain beside this run waits: %s", reason)
     sampler = MachineSampler(open_meter) if system else NothingSampled()
-    return _begun(recorder, sampler, Redactor(settings.keys), where, given, console=console)
+    named = names_as_given(project, name)
+    return _begun(recorder, sampler, Redactor(settings.keys), where, given, named=named, console=console)
 
 
 def _begun(
-    recorder: Recorder, sampler: Sampler, redactor: Redactor, folder: Path, config: dict[str, Any], *, console: bool
+    recorder: Recorder,
+    sampler: Sampler,
+    redactor: Redactor,
+    folder: Path,
+    config: dict[str, Any],
+    *,
+    named: dict[str, str],
+    console: bool,
 ) -> ActiveRun:
     begun: list[LoopRecording] = []
 
@@ -130,7 +138,7 @@ def _begun(
     live.system.begin()
     begun.append(LoopRecording(live, redactor, folder))
     copied = {"uploaderCopyOf": recorder.origin.copy_of} if recorder.origin.copy_of else {}
-    begun[0].begin(start_facts(config, resumed=recorder.resumed), run_environment(), copied)
+    begun[0].begin(start_facts({**named, **config}, resumed=recorder.resumed), run_environment(), copied)
     return ActiveRun(begun[0], folder, config)
 
 

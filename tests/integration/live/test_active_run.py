@@ -406,6 +406,20 @@ def test_another_process_that_is_given_the_run_records_nothing(start: Start, fol
     assert (copy.id, copy.config, events(folder, "epoch_end")) == ("", {"lr": 1}, [])
 
 
+def test_names_that_change_are_said_once_and_kept_as_they_were_given(
+    start: Start, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = start(project="Über_Projekt", name="Train", config={"lr": 1})
+    first.finish("stopped")
+    start(project="Bees", name=None, config={"name": "mine"}).finish()
+    said = [line for line in capsys.readouterr().err.splitlines() if "spells names" in line]
+    assert [line.partition(": project ")[2] for line in said] == ["'Über_Projekt' becomes 'berprojekt'"]
+    told = [each["trainArgs"] for each in events(folder, "training_started")]
+    assert told == [{"project": "Über_Projekt", "name": "Train", "lr": "1"}, {"project": "Bees", "name": "mine"}]
+    start(folder=first.folder, project=None, name=None, resume=True).finish()
+    assert "spells names" not in capsys.readouterr().err
+
+
 def test_it_goes_on_where_it_was_by_its_folder_its_id_or_its_name(start: Start, folder: Path, tmp_path: Path) -> None:
     first = start(folder=tmp_path / "here", resume=True)  # there is none yet: it is new
     first.log({"a": 0})

@@ -40,11 +40,22 @@ def test_a_project_may_name_its_owner(api: Api, project: str, owner: str, slug: 
     assert api.model("run-1", slug, owner)["owner"] == owner
 
 
-@pytest.mark.parametrize(("project", "slug", "shown"), [("xn-fiq228c", "xn-fiq228c", "中文"), ("xn-é", "xn", "xn-é")])
+@pytest.mark.parametrize(
+    ("project", "slug", "given", "shown"),
+    [
+        ("xn-fiq228c", "xn-fiq228c", None, "中文"),
+        ("xn-é", "xn", None, "xn-é"),
+        ("xn-itbpoegr5701rdoc", "xn-itbpoegr5701rdoc", None, "xn-itbpoegr5701rdoc"),  # decodes to other letters
+        ("xn-itbpoegr5701rdoc", "xn-itbpoegr5701rdoc", "/data/проект-日本", "проект-日本"),
+        ("xn-fiq228c", "xn-fiq228c", "проект", "中文"),
+        ("xn-fiq228c", "xn-fiq228c", ["проект"], "中文"),
+        ("bees", "bees", "Bees", "bees"),
+    ],
+)
 def test_a_project_spelled_in_punycode_is_shown_as_it_was_written(
-    api: Api, project: str, slug: str, shown: str
+    api: Api, project: str, slug: str, given: Any, shown: str
 ) -> None:
-    api.event("training_started", {}, project=project, name="t")
+    api.event("training_started", {"trainArgs": {"project": given}}, project=project, name="t")
     assert api.model("t", slug)["projectName"] == shown
 
 

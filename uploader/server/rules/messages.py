@@ -9,6 +9,7 @@ from typing import Any
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.ordering import Order
 from uploader.server.times import When
+from uploader.slugs import run_slug
 
 EVENTS = frozenset(
     {
@@ -175,11 +176,18 @@ def _target(fields: dict[str, Any], default_owner: str) -> tuple[str | None, Add
         return text(fields["modelId"], "modelId"), None
     if fields.get("project") is None:
         raise Invalid("'modelId' or 'project' is required to identify the model")
-    return None, address(text(fields["project"], "project"), fields.get("name") or "train", default_owner)
+    project, name = text(fields["project"], "project"), fields.get("name") or "train"
+    return None, address(project, name, default_owner, given=_given_project(fields))
 
 
-def address(project: str, name: Any, default_owner: str) -> Address:
+def address(project: str, name: Any, default_owner: str, *, given: object = None) -> Address:
     """Return the address of a model. The project may name its owner: `OWNER/PROJECT`.
+
+    Args:
+        project: The project.
+        name: The model's name.
+        default_owner: The owner where the project names none.
+        given: As for `readable`.
 
     Raises:
         Invalid: A slug made of one of them is empty.
@@ -190,13 +198,34 @@ def address(project: str, name: Any, default_owner: str) -> Address:
     project_slug, name_slug = slugify(rest.replace("/", "-")), slugify(text(name, "name"))
     if not (project_slug and name_slug):
         raise Invalid("'project' and 'name' need at least one letter or digit each")
-    return Address(slugify(owner), project_slug, name_slug, project_name=readable(rest))
+    return Address(slugify(owner), project_slug, name_slug, project_name=readable(rest, given))
 
 
-def readable(slug: str) -> str:
-    """Return a name as it was written: decode it if it is punycode, as names without any letter of a slug are."""
+def readable(slug: str, given: object = None) -> str:
+    """Return a name as it was written, where it is spelled in punycode, as names without any letter of a slug are.
+
+    Hyphens are missing in the punycode of several words, which then decodes to other letters: so what a training tells
+    of its arguments comes first, and a name counts only if it is spelled so.
+
+    Args:
+        slug: The name as clients spell it.
+        given: What the training tells of the argument that named it.
+    """
     prefix, _, encoded = slug.partition("-")
-    try:
-        return encoded.encode("ascii").decode("punycode") if prefix == "xn" else slug
-    except UnicodeError:
+    if prefix != "xn":
         return slug
+    known = (str(given or "").rpartition("/")[2], _decoded(encoded))
+    return next((name for name in known if name.isprintable() and run_slug(name) == slug), slug)
+
+
+def _decoded(punycode: str) -> str:
+    try:
+        return punycode.encode("ascii").decode("punycode")
+    except UnicodeError:
+        return ""
+
+
+def _given_project(fields: dict[str, Any]) -> object:
+    data = fields.get("data")
+    told = data.get("trainArgs") if isinstance(data, dict) else None
+    return told.get("project") if isinstance(told, dict) else None
