@@ -9,11 +9,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from journal import locations
-from journal.errors import from_sqlite
+from journal.errors import JournalUnwritable, NoJournal, from_os, from_sqlite
 from journal.folder import Journal
 from journal.migrations import NEWEST_VERSION, migrate
 from journal.retention import full_disk
 from journal.sessions.identity import journal_uuid
+from journal.storage import database_file
 from journal.storage.connections import CountedConnection
 from journal.storage.database import (
     BUSY_SECONDS,
@@ -55,9 +56,41 @@ def open_journal(
     """
     # Absolute: the working folder may change as long as it is open.
     folder = locations.expanded(path) if path is not None else locations.default_journal()
-    database = folder / "journal.db"
     check_sqlite()
     make_folder(folder)
+    return _opened(folder, durability, busy_seconds)
+
+
+def open_existing(folder: Path) -> Journal:
+    """Open a journal folder as `open_journal` does, but make none, even if it disappears meanwhile.
+
+    Args:
+        folder: Absolute.
+
+    Raises:
+        NoJournal: There is none.
+        JournalError: As `open_journal`.
+    """
+    check_sqlite()
+    try:
+        return _opened_there(folder)
+    except JournalUnwritable as error:
+        if locations.is_there(folder):
+            raise
+        raise NoJournal(f"there is no journal in {folder}") from error
+
+
+def _opened_there(folder: Path) -> Journal:
+    database = folder / "journal.db"
+    try:
+        database_file.check_writable(database)
+    except OSError as error:
+        raise from_os(error, database) from error
+    return _opened(folder, "full", BUSY_SECONDS)
+
+
+def _opened(folder: Path, durability: Durability, busy_seconds: float) -> Journal:
+    database = folder / "journal.db"
     check_header(database, NEWEST_VERSION)
     leave_log_on_a_network(database)
     engine = make_engine(database, durability, busy_seconds)

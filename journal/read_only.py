@@ -12,7 +12,7 @@ from typing import Any
 from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
-from journal.opening import open_journal
+from journal.opening import open_existing, open_journal
 from journal.reading.details import RunDetails
 from journal.reading.drain_at_work import DrainAtWork, drain_at_work
 from journal.reading.overview import RunOverview
@@ -112,16 +112,17 @@ def _place(folder: Path | None) -> Path:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Journal]:
-    """Open a journal to read it; if it cannot be written, a copy of its database.
+    """Open a journal to read it; if it cannot be written, a copy of its database. None is made.
 
     Args:
         path: The folder, absolute.
 
     Raises:
+        NoJournal: There is none, or not any more.
         JournalError: It cannot be read.
     """
     try:
-        opened = open_journal(path)
+        opened = open_existing(path)
     except (JournalUnwritable, DiskFull):
         with _copied(path) as copy:
             yield copy

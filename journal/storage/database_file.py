@@ -20,9 +20,18 @@ def create(database: Path) -> None:
         try:
             os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
-            if not os.access(database, os.W_OK):
-                why = errno.EROFS if _is_read_only(database) else errno.EACCES
-                raise OSError(why, os.strerror(why)) from None
+            check_writable(database)
+
+
+def check_writable(database: Path) -> None:
+    """Refuse a file that this user cannot write, which SQLite would open to read it only.
+
+    Raises:
+        OSError: It cannot be written, or is not there.
+    """
+    if not os.access(database, os.W_OK):
+        why = errno.EROFS if _is_read_only(database) else errno.EACCES
+        raise OSError(why, os.strerror(why))
 
 
 def first_bytes(database: Path, count: int) -> bytes | None:

@@ -57,7 +57,10 @@ def test_it_shows_the_journal_to_who_has_the_address_and_ends_well(folder: Path)
         assert process.stderr.read() == ""
 
 
-def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uploader", "view", str(tmp_path / "none")]
+@pytest.mark.parametrize(("name", "said"), [("none", "there is no journal in"), ("damaged", "doctor --repair")])
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "journal.db").write_text("garbage " * 100)
+    command = [sys.executable, "-m", "uploader", "view", str(tmp_path / name), "--no-open"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, "there is no journal in" in done.stderr) == (1, True)
+    assert (done.returncode, said in done.stderr) == (1, True)

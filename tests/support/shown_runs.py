@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import (
     Action,
     CheckpointLine,
@@ -56,11 +56,12 @@ class ShownRuns:
     """A source of runs in memory.
 
     `train` adds an epoch to one, `tell` anything else, `remove` takes one away, and `begin_anew` lets it forget what it
-    has told.
+    has told. While `trouble` says something, nothing can be read.
     """
 
     def __init__(self, runs: int = 3, epochs: int = 20) -> None:
         self.title = "made up"
+        self.trouble = ""
         self._lock = threading.Lock()
         self._change = 0
         self._start = 0
@@ -100,9 +101,11 @@ class ShownRuns:
             self._start += 1
 
     def has(self, key: str) -> bool:
+        self._check()
         return key in self._lines
 
     def runs(self, since: str | None = None) -> RunList:
+        self._check()
         with self._lock:
             start, _, known = (since or "-1 -1").partition(" ")
             is_known = int(start) == self._start
@@ -112,6 +115,7 @@ class ShownRuns:
             return RunList(f"{self._start} {self._change}", lines[::-1], gone, is_whole)
 
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
+        self._check()
         found = {}
         for key in keys:
             epochs, run = self._epochs[key], self._number(key)
@@ -172,7 +176,12 @@ class ShownRuns:
             raise Refused("A name has at least one letter")
         self.done.append((key, action, value))
 
+    def _check(self) -> None:
+        if self.trouble:
+            raise SourceUnavailable(self.trouble)
+
     def _require(self, key: str) -> None:
+        self._check()
         if key not in self._lines:
             raise UnknownRun(f"no run {key}")
 

@@ -82,7 +82,9 @@ def _source(place: Path | None) -> Iterator[RunSource]:
             yield source
     else:
         require_journal(place, "view", as_json=False)
-        yield JournalSource(place if place is not None else default_journal())
+        journal = JournalSource(place if place is not None else default_journal())
+        journal.runs()  # one that cannot be read is told of here, not on each page
+        yield journal
 
 
 def _has_browser() -> bool:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from uploader.dashboard import page_json
 from uploader.dashboard.dashboard import dashboard_of
 from uploader.dashboard.event_stream import events
-from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import Action, Download
 
 _Asked = ParamSpec("_Asked")
@@ -25,8 +25,8 @@ _MOST_BODY = 256 * 1024
 _ACTIONS: dict[str, Action] = {name: name for name in get_args(Action)}
 
 
-def _answers_unknown(endpoint: Callable[_Asked, Response]) -> Callable[_Asked, Response]:
-    """Make an endpoint answer 404 where there is no such run."""
+def _answers_errors(endpoint: Callable[_Asked, Response]) -> Callable[_Asked, Response]:
+    """Make an endpoint answer 404 where there is no such run, and 503 where none can be read."""
 
     @wraps(endpoint)
     def answering(*asked: _Asked.args, **named: _Asked.kwargs) -> Response:
@@ -34,29 +34,33 @@ def _answers_unknown(endpoint: Callable[_Asked, Response]) -> Callable[_Asked, R
             return endpoint(*asked, **named)
         except UnknownRun as error:
             return _json({"error": str(error)}, 404)
+        except SourceUnavailable as error:
+            return _json({"error": str(error)}, 503)
 
     return answering
 
 
+@_answers_errors
 def run_list(request: Request) -> Response:
     """Return the list of runs."""
     return _json(page_json.run_list(dashboard_of(request).source.runs()))
 
 
+@_answers_errors
 def trends(request: Request) -> Response:
     """Return how the main metric of some runs went."""
     found = dashboard_of(request).source.trends(request.query_params.getlist("key")[:_MAX_KEYS])
     return _json({key: {"metric": each.metric, "values": list(each.values)} for key, each in found.items()})
 
 
-@_answers_unknown
+@_answers_errors
 def run(request: Request) -> Response:
     """Return all that a run's page tells, except pictures and the beginning of its console; `since=`: what is new."""
     found = dashboard_of(request).source.news(_key(request), request.query_params.get("since"))
     return _json(page_json.news(found))
 
 
-@_answers_unknown
+@_answers_errors
 def curves(request: Request) -> Response:
     """Return what a comparison shows of a run, with its first curves; or the curves of some `metric`s alone."""
     dashboard = dashboard_of(request)
@@ -65,26 +69,26 @@ def curves(request: Request) -> Response:
     return _json(page_json.some_curves(found, asked) if asked else page_json.first_curves(found))
 
 
-@_answers_unknown
+@_answers_errors
 def pictures(request: Request) -> Response:
     """Return its plots and images."""
     return _json(page_json.pictures(dashboard_of(request).source.pictures(_key(request))))
 
 
-@_answers_unknown
+@_answers_errors
 def console(request: Request) -> Response:
     """Return all that it printed, as text."""
     parts = dashboard_of(request).source.console(_key(request))
     return StreamingResponse((part.encode("utf-8", "replace") for part in parts), 200, _FRESH, "text/plain")
 
 
-@_answers_unknown
+@_answers_errors
 def checkpoint(request: Request) -> Response:
     """Return one of its checkpoints."""
     return _download(*dashboard_of(request).source.checkpoint(_key(request), request.query_params.get("sha256", "")))
 
 
-@_answers_unknown
+@_answers_errors
 def archive(request: Request) -> Response:
     """Return all that is known of it, in one file."""
     return _download(*dashboard_of(request).source.archive(_key(request)))
@@ -106,7 +110,7 @@ async def act(request: Request) -> Response:
     return await run_in_threadpool(_act, request, key, action, value)
 
 
-@_answers_unknown
+@_answers_errors
 def _act(request: Request, key: str, action: Action, value: Any) -> Response:
     try:
         dashboard_of(request).source.act(key, action, value)

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from uploader.dashboard import page_json
 from uploader.dashboard.dashboard import Dashboard, dashboard_of
-from uploader.dashboard.run_source import RunSource, UnknownRun
+from uploader.dashboard.run_source import RunSource, SourceUnavailable, UnknownRun
 
 _LIST = ""  # the key under which the list's cursor stands
 _RETRY = 5  # seconds after which somebody else may have closed a page
@@ -49,16 +49,23 @@ class _EventStream(StreamingResponse):
 
 
 def look(source: RunSource, cursors: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what is new, by the name of its event, and move the cursors on."""
+    """Return what is new, by the name of its event, and move the cursors on.
+
+    Raises:
+        SourceUnavailable: Nothing can be read; the cursors stay, so that nothing is passed over.
+    """
     found: list[tuple[str, dict[str, Any]]] = []
-    for key, since in list(cursors.items()):
+    moved = dict(cursors)
+    for key, since in cursors.items():
         if key == _LIST:
             changed = source.runs(since)
             if changed.runs or changed.gone or changed.is_whole:
                 found.append(("runs", page_json.run_changes(changed)))
-            cursors[key] = changed.cursor
+            moved[key] = changed.cursor
         else:
-            found.extend(_run_news(source, cursors, key))
+            found.extend(_run_news(source, moved, key))
+    cursors.clear()
+    cursors.update(moved)
     return found
 
 
@@ -75,9 +82,15 @@ def _run_news(source: RunSource, cursors: dict[str, str], key: str) -> list[tupl
 
 async def _stream(dashboard: Dashboard, cursors: dict[str, str]) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
-    idle = 0
+    idle, trouble = 0, ""
     while not dashboard.is_ending():
-        found = await run_in_threadpool(look, dashboard.source, cursors)
+        found, before = [], trouble
+        try:
+            found, trouble = await run_in_threadpool(look, dashboard.source, cursors), ""
+        except SourceUnavailable as error:
+            trouble = str(error)
+        if trouble != before:  # once as it begins, and once, without words, when it is over
+            found = [("trouble", {"error": trouble}), *found]
         for name, value in found:
             yield _event(name, value, cursors)
         idle = 0 if found else idle + 1

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from uploader.dashboard.dashboard import dashboard_of
 from uploader.dashboard.page_templates import rendered
+from uploader.dashboard.run_source import SourceUnavailable
 
 HEADERS = {
     # Only our own files, and images that stand in the page, are allowed, so markup smuggled in by a payload could not
@@ -32,7 +33,10 @@ def list_page(request: Request) -> Response:
 def run_page(request: Request) -> Response:
     """Return the page of a run; with 404 where there is none."""
     key = request.path_params["key"]
-    is_there = dashboard_of(request).source.has(key)
+    try:
+        is_there = dashboard_of(request).source.has(key)
+    except SourceUnavailable:
+        is_there = True  # the page's script is told why nothing is shown
     return _page(request, "run.html", key, key=key, is_there=is_there, status=200 if is_there else 404)
 
 

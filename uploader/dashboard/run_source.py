@@ -12,12 +12,18 @@ class UnknownRun(Exception):
     """The source has no such run, or not any more."""
 
 
+class SourceUnavailable(Exception):
+    """What the source reads cannot be read at the moment, or not without a person; the message says what to do."""
+
+
 class Refused(Exception):
     """What a person wants done cannot be done; the message says why, and what can be."""
 
 
 class RunSource(Protocol):
     """Reads runs, briefly each time. Each method may be called by several threads at once.
+
+    Whatever reads may raise `SourceUnavailable`; the next call may work.
 
     `runs` and `news` are asked twice a second for each page that is open; where nothing has changed, they cost nothing.
     """

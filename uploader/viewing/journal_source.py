@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from journal.errors import UnknownRow
 from journal.read_only import reading
 from journal.reading.run_reader import RunReader
 from uploader.dashboard.columns import main_metric, number
@@ -18,6 +17,7 @@ from uploader.reports.recorded_runs import RecordedJournal
 from uploader.viewing.journal_news import console_text, run_news
 from uploader.viewing.journal_runs import JournalRuns, ListedRun
 from uploader.viewing.run_pictures import run_pictures
+from uploader.viewing.source_errors import in_the_source_s_terms
 
 _TREND = 60
 _BLOCK = 1 << 20
@@ -42,14 +42,17 @@ class JournalSource:
         """What is shown."""
         return self._title
 
+    @in_the_source_s_terms
     def has(self, key: str) -> bool:
         """Return whether there is such a run."""
         return self._runs.find(key) is not None
 
+    @in_the_source_s_terms
     def runs(self, since: str | None = None) -> RunList:
         """Return the list of runs, or what changed of it."""
         return self._runs.changes(since)
 
+    @in_the_source_s_terms
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         """Return how the main metric of some runs went."""
         names = {
@@ -60,6 +63,7 @@ class JournalSource:
         values = {key: [number(one.metrics.get(names[key])) for one in epochs] for key, epochs in read.items()}
         return {key: Trend(names[key], told) for key, told in values.items()}
 
+    @in_the_source_s_terms
     def news(self, key: str, since: str | None = None) -> RunNews:
         """Return what a run's page tells, or what of it is new."""
         run = self._find(key)
@@ -67,25 +71,25 @@ class JournalSource:
         now = self._runs.cursor
         if since is not None and known == now:
             return RunNews(since)  # nothing was written since
-        try:
-            with reading(self._folder) as opened:
-                told = run_news(opened, self._folder, run, cursor)
-        except UnknownRow:
-            raise self._is_unknown(key) from None
+        with reading(self._folder) as opened:
+            told = run_news(opened, self._folder, run, cursor)
         return replace(told, cursor=f"{now} {told.cursor}")
 
+    @in_the_source_s_terms
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return its plots, then what was logged."""
         gist = self._find(key).gist
         with reading(self._folder) as opened:
             return run_pictures(gist, RunReader(opened.begin, key).media())
 
+    @in_the_source_s_terms
     def console(self, key: str) -> Iterator[str]:
         """Yield all that it printed."""
         self._find(key)
         run = RecordedJournal(self._folder).run(key)
         return (console_text([chunk]) for chunk in run.console_chunks())
 
+    @in_the_source_s_terms
     def checkpoint(self, key: str, sha256: str) -> tuple[Download, Iterator[bytes]]:
         """Return one of its checkpoints."""
         self._find(key)
@@ -96,6 +100,7 @@ class JournalSource:
             raise UnknownRun("the journal does not have the bytes of this checkpoint")
         return Download(own[sha256].filename, "application/octet-stream", blob.stat().st_size), _parts(blob)
 
+    @in_the_source_s_terms
     def archive(self, key: str) -> tuple[Download, Iterator[bytes]]:
         """Return all that is known of it, as a ZIP file."""
         return archive(self, key)
@@ -111,11 +116,8 @@ class JournalSource:
     def _find(self, key: str) -> ListedRun:
         found = self._runs.find(key)
         if found is None:
-            raise self._is_unknown(key)
+            raise UnknownRun(f"no run {key} in {self._title}")
         return found
-
-    def _is_unknown(self, key: str) -> UnknownRun:
-        return UnknownRun(f"no run {key} in {self._title}")
 
 
 def _parts(file: Path) -> Iterator[bytes]:

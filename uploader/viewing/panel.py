@@ -117,7 +117,7 @@ class Panel:
 
     def _chosen(self) -> RunLine | None:
         if not locations.is_there(self._folder):
-            return None  # to read it would make it
+            return None  # it may be made later
         runs = self._source.runs().runs  # the newest first
         return next((one for one in runs if self._run == LATEST or _fits(one, self._run)), None)
 

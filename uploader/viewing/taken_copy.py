@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from journal.errors import JournalError
 from journal.folder import Journal
 from journal.mirror.layout import BLOBS, RUNS
 from journal.mirror.mirror_addresses import open_mirror
@@ -21,6 +22,7 @@ from journal.opening import open_journal
 from journal.packs.archive import open_pack
 from uploader.dashboard.shown import RunList, RunNews
 from uploader.viewing.journal_source import JournalSource
+from uploader.viewing.source_errors import JournalUnreadable, in_the_source_s_terms
 
 _EVERY = 5.0
 """Seconds between two looks at a mirror, each of which is a listing."""
@@ -41,36 +43,51 @@ class MirrorSource(JournalSource):
             MirrorUnavailable: It cannot be read.
         """
         super().__init__(copy.path, address)
+        self._address = address
         self._store = open_mirror(address)
         self._copy = copy
         self._clock = clock
         self._turn = threading.Lock()
+        self._trouble: JournalUnreadable | None = None
         self._taken: set[str] = set()
         self._looked_at = clock()
         self._take_in()
 
+    @in_the_source_s_terms
     def runs(self, since: str | None = None) -> RunList:
         """Return the list of runs, or what changed of it."""
         self._look()
         return super().runs(since)
 
+    @in_the_source_s_terms
     def news(self, key: str, since: str | None = None) -> RunNews:
         """Return what a run's page tells, or what of it is new."""
         self._look()
         return super().news(key, since)
 
     def _look(self) -> None:
-        """Take in what is new, unless another page does so at the moment."""
-        if self._clock() - self._looked_at < _EVERY or not self._turn.acquire(blocking=False):
-            return
+        """Take in what is new, unless another page does so at the moment; what went wrong lasts until the next look."""
+        if self._clock() - self._looked_at >= _EVERY and self._turn.acquire(blocking=False):
+            try:
+                self._looked_at = self._clock()
+                self._trouble = self._taking_in()
+            finally:
+                self._turn.release()
+        if self._trouble:
+            raise self._trouble
+
+    def _taking_in(self) -> JournalUnreadable | None:
         try:
-            self._looked_at = self._clock()
             self._take_in()
-        finally:
-            self._turn.release()
+        except JournalError as error:
+            return JournalUnreadable(str(error))
+        return None
 
     def _take_in(self) -> None:
-        new = {one.name for one in self._store.list(RUNS)} - self._taken
+        there = {one.name for one in self._store.list(RUNS)}
+        if self._taken - there:  # perhaps all of it is gone, as a drive that is mounted no longer
+            open_mirror(self._address)
+        new = there - self._taken
         if new:
             restored = restore(self._copy, _EventsOf(self._store, new))
             self._taken |= new - set(restored.left)

@@ -20,8 +20,13 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address():
-    with shown(ShownRuns(runs=3, epochs=5)) as found:
+def runs():
+    return ShownRuns(runs=3, epochs=5)
+
+
+@pytest.fixture(scope="module")
+def address(runs):
+    with shown(runs) as found:
         yield found
 
 
@@ -75,6 +80,16 @@ def test_a_page_says_whether_it_is_live_and_asks_again_until_it_is_refused(brows
     page.evaluate("fetch('/data/trends').then(() => 0)")
     assert (len(asked), page.locator(printed).count()) == (known, 1)
     page.context.close()
+
+
+def test_a_page_says_why_nothing_can_be_read_and_goes_on(browser, address, runs):
+    with visited(browser, address) as page:
+        page.wait_for_selector("#connection[data-live=yes]")
+        runs.trouble = "there is no journal in <b>here</b>"
+        page.wait_for_selector("main > .notice:has-text('there is no journal in <b>here</b>')")
+        assert page.locator("tr[data-key]").count()  # what was shown stays
+        runs.trouble = ""
+        page.wait_for_selector("main > .notice", state="detached")
 
 
 @pytest.mark.parametrize("path", ["/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"])

@@ -8,6 +8,9 @@ import pytest
 import requests
 from support.shown_runs import ShownRuns, shown
 
+from uploader.dashboard.event_stream import look
+from uploader.dashboard.run_source import SourceUnavailable
+
 KEY = "local/demo/run-2"
 
 
@@ -88,6 +91,52 @@ def test_an_open_page_is_told_only_what_it_has_not(address, runs):
     assert "facts" not in second
     assert not {"arguments", "metrics"} & set(second["line"])
     assert second["progress"]["facts"] == [{"label": "Took", "value": 60_000, "form": "milliseconds"}]
+
+
+@pytest.mark.parametrize("path", ["runs", "trends", "run", "curves", "pictures", "console", "archive", "checkpoint"])
+def test_while_nothing_can_be_read_each_answer_is_503_and_says_why(address, runs, path):
+    runs.trouble = "the journal is damaged: run doctor --repair"
+    answer = requests.get(f"{address}/data/{path}", {"key": KEY}, timeout=60)
+    assert (answer.status_code, answer.json()) == (503, {"error": "the journal is damaged: run doctor --repair"})
+    assert requests.get(f"{address}/runs/{KEY}", timeout=60).status_code == 200  # its script is told
+
+
+def test_a_stream_survives_such_a_time_and_tells_of_it_once(address, runs):
+    told = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()
+    asked = {
+        "key": KEY,
+        "since": told["cursor"],
+        "runs": requests.get(f"{address}/data/runs", timeout=60).json()["cursor"],
+    }
+    with requests.get(f"{address}/data/events", asked, stream=True, timeout=60) as stream:
+        lines = stream.iter_lines(chunk_size=1)
+        runs.trouble = "there is no journal"
+        begun = _next_event(lines)[1]
+        runs.train(KEY)
+        runs.trouble = ""
+        over, listed, news = (_next_event(lines)[1] for _ in range(3))
+    assert (begun, over) == ({"error": "there is no journal"}, {"error": ""})
+    assert ([run["epochs_done"] for run in listed["runs"]], news["epochs"]["at"]) == ([6], [5])
+
+
+def test_a_look_that_fails_half_way_passes_nothing_over(runs):
+    class HalfThere(ShownRuns):
+        def news(self, key, since=None):
+            if key == KEY and self.trouble:
+                raise SourceUnavailable(self.trouble)
+            return super().news(key, since)
+
+        def _check(self):
+            pass
+
+    half, other = HalfThere(runs=3, epochs=5), "local/demo/run-1"
+    cursors = {key: half.news(key).cursor for key in (other, KEY)}
+    half.train(other)
+    half.trouble = "it is busy"
+    with pytest.raises(SourceUnavailable):
+        look(half, cursors)
+    half.trouble = ""
+    assert [(name, told["key"]) for name, told in look(half, cursors)] == [("run", other)]
 
 
 def _next_event(lines):

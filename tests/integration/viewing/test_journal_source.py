@@ -16,13 +16,14 @@ from support.clocks import Clock
 from support.journals import Bench, bench
 from support.recordings import Recordings, Training, recordings
 
+from journal.errors import JournalError
 from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from journal.packs import archive, contents
-from journal.read_only import reading
+from journal.read_only import read_journal, reading
 from journal.records import Outcome
 from uploader.dashboard import page_json
-from uploader.dashboard.run_source import Refused, UnknownRun
+from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import RunList
 from uploader.viewing import taken_copy
 from uploader.viewing.journal_runs import JournalRuns
@@ -234,6 +235,45 @@ def test_a_run_that_is_gone_is_told_and_not_found(journals: Recordings, source: 
     assert source.runs(cursor).gone == [training.run.id]
     with pytest.raises(UnknownRun, match="no run"):
         source.news(training.run.id)
+
+
+def test_a_journal_that_disappears_is_said_to_be_gone_and_never_made_anew(tmp_path: Path) -> None:
+    folder, away = tmp_path / "journal", tmp_path / "away"
+    with recordings(folder) as journals:
+        key = journals.whole().run.id
+    source = JournalSource(folder)
+    cursor = source.runs().cursor
+    folder.rename(away)
+    for ask in (source.runs, lambda: source.news(key), lambda: source.pictures(key), lambda: read_journal(folder)):
+        with pytest.raises(JournalError, match=f"there is no journal in {folder}"):
+            ask()
+    assert not folder.exists()
+    away.rename(folder)
+    again = source.runs(cursor)
+    assert (again.runs, again.gone, again.is_whole, source.has(key)) == ([], [], False, True)
+
+
+def test_what_cannot_be_read_is_told_to_a_dashboard_in_the_journal_s_words(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_text("garbage " * 100)
+    with pytest.raises(SourceUnavailable, match="doctor --repair"):
+        JournalSource(tmp_path).runs()
+    assert (tmp_path / "journal.db").read_text() == "garbage " * 100
+
+
+def test_a_mirror_that_cannot_be_read_is_said_so_until_the_next_look(journals: Recordings, tmp_path: Path) -> None:
+    key, clock, there = journals.whole().run.id, Clock(), tmp_path / "mirror"
+    Mirroring(journals.journal, FolderStore(there)).step()
+    with taken_copy._temporary() as copy:
+        source = MirrorSource(str(there), copy, clock)
+        there.rename(tmp_path / "away")
+        clock.now += 10
+        for ask in (source.runs, lambda: source.news(key)):
+            with pytest.raises(SourceUnavailable, match="mirror"):
+                ask()
+        assert not there.exists()
+        (tmp_path / "away").rename(there)
+        clock.now += 10
+        assert [line.key for line in source.runs().runs] == [key]
 
 
 def test_trends_are_of_the_metric_that_says_most(journals: Recordings, source: JournalSource) -> None:

@@ -48,7 +48,8 @@ export function follow(cursors, on) {
     clearTimeout(again);
     const query = new URLSearchParams(known ?? cursors).toString();
     const mine = stream = new EventSource(at(`/data/events?${query}`));
-    stream.addEventListener("open", () => connected(true));
+    stream.addEventListener("open", () => told(""));
+    stream.addEventListener("trouble", (event) => told(JSON.parse(event.data).error));
     stream.addEventListener("error", async () => {
       connected(false);
       // A browser tries again by itself, but not after an answer that is no stream, such as a proxy's 502; nor does it tell which.
@@ -75,6 +76,16 @@ export function follow(cursors, on) {
 
 function pairs(cursors) {
   return Object.entries(cursors).flatMap(([key, since]) => (key ? [["key", key], ["since", since]] : [["runs", since]]));
+}
+
+let trouble = null;
+
+/** Say above the page why nothing new can be read; without words that is over. */
+function told(words) {
+  connected(!words);
+  trouble?.remove();
+  trouble = words ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, words) : null;
+  if (trouble) document.getElementById("main").prepend(trouble);
 }
 
 let telling = null;
