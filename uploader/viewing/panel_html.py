@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from uploader.dashboard.columns import evenly
 from uploader.dashboard.page_templates import rendered
@@ -61,12 +62,15 @@ def curves(epochs: Columns) -> list[Curve]:
 
 
 def time_left(line: RunLine, epochs: Columns) -> str | None:
-    """Return how long the rest takes, by the last ten epochs; None where that cannot be known."""
-    if line.state != "running" or not line.epochs_planned or len(epochs.times) < 2:
+    """Return how long the rest takes, by the median of the last ten epochs; None where that cannot be known.
+
+    Not by their mean, since between two sessions nobody trained.
+    """
+    known = [_moment(each) for each in epochs.times[-11:] if each]
+    took = sorted(later - earlier for earlier, later in pairwise(known))
+    if line.state != "running" or not line.epochs_planned or not took:
         return None
-    recent = [each for each in epochs.times[-10:] if each]
-    seconds = (_moment(recent[-1]) - _moment(recent[0])) / (len(recent) - 1) * (line.epochs_planned - line.epochs_done)
-    return _span(seconds)
+    return _span(took[(len(took) - 1) // 2] * (line.epochs_planned - line.epochs_done))
 
 
 def _rank(name: str) -> tuple[int, list[tuple[int, str]]]:

@@ -297,6 +297,8 @@ SAID = {
     "timeLeft({state:'running',epochs_done:3,epochs_planned:5},['2026-01-01T00:00:00Z','2026-01-01T00:01:00Z',null])": (
         "about 2 min left"
     ),
+    """timeLeft({state:'running',epochs_done:3,epochs_planned:5},
+        ['2026-01-01T00:00:00Z','2026-01-01T00:01:00Z','2026-01-02T00:00:00Z'])""": "about 2 min left",
     "timeLeft({state:'completed',epochs_done:3,epochs_planned:5},[])": "",
 }
 

@@ -43,6 +43,9 @@ def test_the_time_left_goes_by_the_newest_epochs_and_is_told_of_what_runs() -> N
     assert time_left(LINE, columns(1, 2, 3)) == "4 min"  # 7 epochs of 30 s
     assert time_left(RunLine("k", "t1", None, "completed", epochs_planned=10), columns(1, 2)) is None
     assert time_left(LINE, columns(1)) is None
+    resumed = [BEGIN + timedelta(seconds=seconds) for seconds in (0, 30, 86430, 86460)]
+    assert time_left(LINE, Columns([0, 1, 2, 3], [each.isoformat() for each in resumed], {})) == "4 min"
+    assert time_left(LINE, Columns([0, 1], [BEGIN.isoformat(), None], {})) is None
 
 
 def test_what_a_run_is_called_is_no_markup() -> None:

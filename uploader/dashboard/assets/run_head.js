@@ -10,7 +10,8 @@ const RECENT = 10; // epochs from which the time that is left is told
 export function timeLeft({ state, epochs_done: done, epochs_planned: planned }, times) {
   if (state !== "running" || !planned || planned <= done) return "";
   const known = times.slice(-RECENT - 1).map((each) => Date.parse(each) / 1000).filter(Number.isFinite);
-  const each = (known.at(-1) - known[0]) / (known.length - 1);
+  const took = known.slice(1).map((time, row) => time - known[row]).sort((one, other) => one - other);
+  const each = took[(took.length - 1) >> 1]; // the median, since between two sessions nobody trained
   return each > 0 ? `about ${duration(each * (planned - done))} left` : "";
 }
 
