@@ -191,7 +191,10 @@ SAID = {
     "smoothed([1, 2], 0)": [1, 2],
     "alone([null, 1, null, 2, 3, null, 4])": [1, 6],
     "alone([1, undefined, null, undefined, 2, undefined, 3])": [0],
-    "valuesOf([1, null, 0], [0, 2, 3], 4, true)": [1, None, None, None],
+    # Undefined is gone across, null is a gap: what is told and no number, and 0 on a logarithmic axis.
+    "valuesOf([1, null, 0], [0, 2, 3], 4, true).map(String)": ["1", None, None, "null"],
+    "valuesOf([1, null, 2, null, 3], [0, 1, 2, 3, 4], 5, false, [0, 3]).map(String)": ["1", None, "2", "null", "3"],
+    "alone(valuesOf([1, null, 2, null, 3], [0, 1, 2, 3, 4], 5, false, [3]))": [4],
     "[...groupsOf([{ columns: { values: { 'train/a': [], 'metrics/b': [], 'val/a': [] } } }])]": [
         ["metrics/b", ["metrics/b"]],
         ["a", ["train/a", "val/a"]],

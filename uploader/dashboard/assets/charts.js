@@ -93,7 +93,8 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     const names = groups.get(title) ?? [];
     return series.flatMap((run, number) => names.filter((name) => !run.hidden && run.columns.values[name]).map((name) => {
       const at = names.indexOf(name);
-      const raw = valuesOf(run.columns.values[name], axis.rows[number], axis.xs.length, state.log);
+      const gaps = run.others?.filter((each) => each.name === name).map(({ epoch }) => run.columns.at.indexOf(epoch));
+      const raw = valuesOf(run.columns.values[name], axis.rows[number], axis.xs.length, state.log, gaps);
       const best = run.columns.at.indexOf(run.best ?? NaN);
       return {
         id: `${run.key}\n${name}`,

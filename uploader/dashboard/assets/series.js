@@ -5,7 +5,7 @@ const STEPS = 2000; // places on an axis of time that several runs share: no scr
 /**
  * One run in charts: `key`; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
  * "var(--run-3)", without which each has its own; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
- * `evaluation`, the values of the final one, which is no epoch; `began`, from when its time is counted.
+ * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `began`, from when its time is counted.
  * @typedef {object} Series
  */
 
@@ -74,12 +74,16 @@ function rounded(own) {
   return own.map((places) => places.map((place) => Math.round(place / step) * step));
 }
 
-/** A metric's values by place on the axis: null where there is none, undefined where the run has no row. */
-export function valuesOf(column, rows, length, log) {
+/**
+ * A metric's values by place on the axis: undefined where none was told, which its line goes across, and null where one
+ * was that cannot be drawn, which is a gap: those of the epochs in `gaps`, and on a logarithmic axis what is not above 0.
+ */
+export function valuesOf(column, rows, length, log, gaps = []) {
   const found = new Array(length);
   rows.forEach((to, row) => {
     const value = column[row];
-    if (to != null) found[to] = value == null || (log && value <= 0) ? null : value;
+    if (to == null || (value == null && !gaps.includes(row))) return;
+    found[to] = value == null || (log && value <= 0) ? null : value;
   });
   return found;
 }
