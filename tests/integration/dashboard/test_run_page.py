@@ -254,11 +254,11 @@ def test_the_key_is_asked_for_once_and_kept_for_the_tab(browser, run):
             with page.expect_response("**/data/act"):
                 page.get_by_role("button", name="Go on").click()
         page.get_by_role("button", name="Tags").click()
-        page.get_by_label("Tags", exact=True).and_(page.locator("input")).fill("a, b,")
+        page.get_by_label("Tags", exact=True).and_(page.locator("textarea")).fill("a, b\nc\n")
         with page.expect_response("**/data/act"):
-            page.keyboard.press("Enter")
+            page.get_by_role("button", name="Save").click()
     assert given == [None, "Bearer wrong", "Bearer right", "Bearer right"]
-    assert run.done == [(KEY, "rename", "better"), (KEY, "tags", ["a", "b"])]
+    assert run.done == [(KEY, "rename", "better"), (KEY, "tags", ["a, b", "c"])]
 
 
 def test_a_deletion_names_what_goes_and_wants_the_name_typed(page, run):

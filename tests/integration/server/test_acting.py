@@ -46,22 +46,28 @@ def test_names_tags_and_notes_are_those_of_the_api(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "value"),
+    ("action", "value", "why"),
     [
-        ("rename", " "),
-        ("rename", None),
-        ("tags", "night"),
-        ("tags", [""]),
-        ("tags", [7]),
-        ("tags", ["x" * 101]),
-        ("tags", [str(number) for number in range(101)]),
-        ("note", 7),
+        ("rename", " ", "at least one letter"),
+        ("rename", None, "at least one letter"),
+        ("rename", "a\0b", r"The name 'a\x00b' has characters that control a screen"),
+        ("rename", "a\u202eb", "turn the direction"),
+        ("rename", "x" * 201, "has 201 characters: there may be 200"),
+        ("tags", "night", "Tags are texts"),
+        ("tags", [""], "Tags are texts"),
+        ("tags", [7], "Tags are texts"),
+        ("tags", ["a", "x" * 101], f"The tag '{'x' * 40}…' has 101 characters: there may be 100"),
+        ("tags", ["a", "b\nc"], r"The tag 'b\nc' has characters that control"),
+        ("tags", [str(number) for number in range(101)], "These are 101 tags: there may be 100"),
+        ("note", 7, "A note is a text"),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_its_reason(api: Api, action: str, value: Any) -> None:
+def test_what_cannot_be_said_is_refused_with_its_reason(api: Api, action: str, value: Any, why: str) -> None:
     api.start()
     status, reason = act(api, action, value)
-    assert (status, bool(reason)) == (409, True)
+    assert (status, why in reason) == (409, True), reason
+    if action == "rename":
+        assert api.request("PATCH", f"/api/models/{KEY}", json={"name": value}).status_code == 422
     assert (api.model()["name"], api.model()["metadata"]) == ("train", {})
 
 

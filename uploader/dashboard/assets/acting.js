@@ -35,14 +35,15 @@ async function post(key, action, value) {
   }
 }
 
-const text = (value, label, tag = "input") => h(tag, { "aria-label": label, value, rows: tag === "textarea" ? 5 : null });
+const text = (value, label) => h("input", { "aria-label": label, value });
+const lines = (value, label) => Object.assign(h("textarea", { "aria-label": label, rows: 5 }), { value });
 
 /** What is asked before each action, and what is sent for the answer. */
 const ASKED = {
   stop: () => ({ title: "Stop this run?", body: h("p", {}, "Its training ends after the epoch that it is in, and keeps its results."), verb: "Stop" }),
   rename: ({ line }) => ({ title: "Rename", field: text(line.name, "Name"), verb: "Rename" }),
-  tags: ({ line }) => ({ title: "Tags", body: h("p", { class: "quiet" }, "With commas between them."), field: text(line.tags.join(", "), "Tags"), verb: "Save", sent: (told) => told.split(",").map((each) => each.trim()).filter(Boolean) }),
-  note: ({ facts }) => ({ title: "Note", field: Object.assign(text(null, "Note", "textarea"), { value: facts.note }), verb: "Save" }),
+  tags: ({ line }) => ({ title: "Tags", body: h("p", { class: "quiet" }, "One on each line."), field: lines(line.tags.join("\n"), "Tags"), verb: "Save", sent: (told) => told.split("\n").filter((each) => each.trim()) }),
+  note: ({ facts }) => ({ title: "Note", field: lines(facts.note, "Note"), verb: "Save" }),
   delete: ({ line, facts }) => ({
     title: "Delete this run?",
     body: [h("p", {}, "This cannot be undone. It removes from here:"), h("ul", {}, gone(line, facts).map((each) => h("li", {}, each))), h("p", {}, "Type its name to confirm: ", h("b", {}, line.name))],

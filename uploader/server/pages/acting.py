@@ -6,8 +6,9 @@ from typing import Any
 
 from uploader.dashboard.run_source import Refused
 from uploader.dashboard.shown import Action
-from uploader.server.http_errors import ApiError
+from uploader.server.http_errors import ApiError, Invalid
 from uploader.server.rules import model_updates, training
+from uploader.server.rules.editing import MAX_NAME, checked_line
 from uploader.server.storage.hub_store import HubModel
 from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import Model
@@ -59,13 +60,20 @@ def _checked(action: Action, value: Any) -> Any:
         return _tags(value)
     if not isinstance(value, str) or (action == "rename" and not value.strip()):
         raise Refused("A name needs at least one letter" if action == "rename" else "A note is a text")
-    return value.strip() if action == "rename" else value
+    return _line(value, "The name", MAX_NAME) if action == "rename" else value
 
 
 def _tags(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(tag, str) and tag.strip() for tag in value):
         raise Refused("Tags are texts, each with at least one letter")
-    tags = list(dict.fromkeys(tag.strip() for tag in value))
-    if len(tags) > _MOST_TAGS or any(len(tag) > _LONGEST_TAG for tag in tags):
-        raise Refused(f"There may be {_MOST_TAGS} tags of {_LONGEST_TAG} characters each")
+    tags = list(dict.fromkeys(_line(tag, "The tag", _LONGEST_TAG) for tag in value))
+    if len(tags) > _MOST_TAGS:
+        raise Refused(f"These are {len(tags):,} tags: there may be {_MOST_TAGS}")
     return tags
+
+
+def _line(value: str, what: str, most: int) -> str:
+    try:
+        return checked_line(value.strip(), what, most)
+    except Invalid as error:
+        raise Refused(str(error)) from error

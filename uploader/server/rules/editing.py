@@ -6,6 +6,7 @@ The fields are those of `models.create` and `models.update` in the SDK 0.1.99, a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +21,12 @@ MAX_METADATA = 500_000
 """Most characters of a model's metadata as JSON text."""
 MAX_KEY = 128
 """Most characters of a key in it, at any depth."""
+MAX_NAME = 200
+"""Most characters of a model's name: a person types it to delete the model."""
 _DEPTH = 64
+_QUOTED = 40
+# Control characters, line separators, those that turn the direction of writing, and halves of surrogate pairs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 LICENSES = frozenset(
     {
@@ -115,6 +121,24 @@ def checked_metadata(value: Any, name: str) -> dict[str, Any]:
     return found
 
 
+def checked_line(value: str, name: str, most: int) -> str:
+    """Return a short text that people read and type: one line, of characters that are seen.
+
+    Raises:
+        Invalid: It is longer, or has others.
+    """
+    shown = repr(value if len(value) <= _QUOTED else f"{value[:_QUOTED]}…")
+    if len(value) > most:
+        raise Invalid(f"{name} {shown} has {len(value):,} characters: there may be {most}")
+    if _UNPRINTABLE.search(value):
+        raise Invalid(f"{name} {shown} has characters that control a screen or turn the direction of writing")
+    return value
+
+
+def _name(value: Any, name: str) -> str:
+    return checked_line(text(value, name), "The name", MAX_NAME)
+
+
 def _check_parts(name: str, parts: list[Any]) -> None:
     """Check keys and depth, level by level: readers of deeper values would exceed their own recursion limit."""
     for _ in range(_DEPTH):
@@ -180,7 +204,7 @@ _COLUMNS: dict[str, tuple[str, _Check]] = {
 _RESULTS: dict[str, _Check] = {"bestEpoch": _integer, "bestFitness": _number, "metrics": _mapping}
 _PROPERTIES: dict[str, _Check] = {
     "starred": _bool,
-    "name": text,
+    "name": _name,
     "color": _optional_text,
     "description": _optional_text,
     "license": _one_of(LICENSES),
