@@ -104,6 +104,20 @@ def test_an_epoch_comes_in_by_itself_and_nothing_is_asked_for_again(page, runs):
     assert asked == []
 
 
+def test_what_has_not_come_in_yet_counts_and_is_chosen_among_others(browser, address):
+    held = []
+    with visited(browser, address, "/") as page:
+        page.route(
+            "**/data/curves*", lambda route: held.append(route) if "run-1" in route.request.url else route.continue_()
+        )
+        page.goto(address + ALL)
+        page.get_by_text("Loading 2 of 3 runs").wait_for()
+        others = page.get_by_role("link", name="Choose others").get_attribute("href")
+        assert sorted(parse_qsl(urlsplit(others).query)) == [("pick", key) for key in KEYS]
+        held[0].continue_()
+        page.get_by_text("3 runs", exact=True).wait_for()
+
+
 def test_curves_are_asked_for_as_their_charts_come_into_view_and_once(browser, address):
     asked = []
     with visited(browser, address, "/", viewport={"width": 390, "height": 600}) as page:

@@ -49,7 +49,8 @@ def query(page):
 
 def test_trouble_comes_first_then_what_runs_then_the_newest(page):
     assert names(page) == ["run-1", "run-4", "run-3", "run-2", "run-0"]
-    assert "CUDA out of memory" in page.locator("tr[data-key]").first.inner_text()
+    assert "other" in page.locator("tr[data-key] .under").first.inner_text()
+    assert "CUDA out of memory" in page.locator("tr[data-key] .under").first.inner_text()
     assert page.locator(".newest").get_attribute("href") == "/runs/local/demo/run-4"
 
 
@@ -217,16 +218,20 @@ def test_an_empty_list_says_what_to_do_and_the_first_run_appears_by_itself(brows
     with shown(runs) as address, visited(browser, address) as page:
         page.wait_for_selector("text=No run yet")
         assert "uploader exec" in page.locator("pre").inner_text()
+        assert page.locator("h1").inner_text() == "Runs"
         runs.tell("local/demo/run-0", metrics={MAP: 0.5})
         page.wait_for_selector("tr[data-key]")
         assert page.locator(f"th[data-column='m:{MAP}']").count() == 1
 
 
 def test_nothing_is_wider_than_the_page_and_what_matters_is_in_view(page):
-    for width in (390, 768, 1280):
+    for width in (320, 390, 768, 1280):
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") == width
         line = page.locator("tr[data-key]").first
         for column in ("state", "progress", f"m:{MAP}"):
             box = line.locator(f"[data-column='{column}']").bounding_box()
             assert box["x"] + box["width"] <= width
+        for part in ("[data-column='progress']", ".project"):
+            assert line.locator(part).evaluate("part => part.scrollWidth <= part.clientWidth")
+        assert page.get_by_label("Order").bounding_box()["width"] > 125  # room for "Trouble first"

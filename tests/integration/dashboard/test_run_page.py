@@ -281,6 +281,37 @@ def test_what_is_refused_is_told(browser, run):
         page.get_by_label("Name", exact=True).fill("")
         page.get_by_role("dialog").get_by_role("button", name="Rename").click()
         page.get_by_text("A name has at least one letter").wait_for()
+        name = page.get_by_label("Name", exact=True)
+        assert name.input_value() == ""
+        name.fill("almost")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Rename").click()
+        assert name.input_value() == "almost"
+        assert page.get_by_text("A name has at least one letter").count() == 0
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Rename").click()
+        assert name.input_value() == "run-0"
+        name.fill("better")
+        page.keyboard.press("Enter")
+        run.tell(line=replace(run.runs().runs[0], name="better"), facts=replace(run.facts(), note="new"))
+        page.get_by_role("heading", name="better").wait_for()
+        page.get_by_text("new", exact=True).wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "Rename"
+
+
+def test_what_is_not_there_takes_no_room_and_a_long_word_is_not_wider_than_the_page(page, run):
+    assert page.get_by_role("columnheader", name="Final evaluation").is_visible()
+    facts = replace(run.facts(), evaluation={})
+    run.tell(line=replace(run.runs().runs[0], project="p" * 120, epochs_done=1, epochs_planned=None), facts=facts)
+    page.get_by_text("1 epoch", exact=True).wait_for()
+    assert page.get_by_role("columnheader", name="Final evaluation").count() == 0
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator("h1").bounding_box()["width"] > 300
+    assert page.locator("#curves").is_visible()
+    run.tell(is_whole=True, facts=facts)
+    page.locator("#curves").wait_for(state="hidden")
+    assert page.locator("#values").is_hidden()
 
 
 def test_a_run_that_was_deleted_says_so(page, run):

@@ -1,17 +1,17 @@
 // What a person does to a run. The key is kept for this tab, and a browser never sends it by itself.
 import { at, h } from "./base.js";
-import { bytes } from "./words.js";
+import { bytes, count } from "./words.js";
 
 const KEPT = "uploader-key";
 
-/** Ask in a dialog; returns what was written, true where nothing is to be written, or null. */
+/** Ask in a dialog; returns what was written, true where nothing is to be written, undefined if it was cancelled, or null if only closed. */
 const ask = ({ title, body, field, verb, danger, must, error }) => new Promise((resolve) => {
-  const go = h("button", { type: "submit", class: danger ? "danger" : "primary", disabled: must != null }, verb);
+  const go = h("button", { type: "submit", class: danger ? "danger" : "primary", disabled: must != null && field.value !== must }, verb);
   field?.addEventListener("input", () => { go.disabled = must != null && field.value !== must; });
   const dialog = h("dialog", { "aria-label": title, onclose: () => { dialog.remove(); resolve(null); } },
     h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); resolve(field?.value ?? true); dialog.close(); } },
       h("h2", {}, title), body, error ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, error) : null, field,
-      h("div", { class: "choices" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), go)));
+      h("div", { class: "choices" }, h("button", { type: "button", onclick: () => { resolve(); dialog.close(); } }, "Cancel"), go)));
   document.body.append(dialog);
   dialog.showModal();
   field?.select();
@@ -55,7 +55,6 @@ const ASKED = {
 function gone(line, facts) {
   const size = facts.checkpoints.reduce((sum, each) => sum + (each.size ?? 0), 0);
   const files = facts.checkpoints.map((each) => `${each.name}${each.size == null ? "" : ` (${bytes(each.size)})`}`).join(", ");
-  const count = (many, what) => `${many} ${what}${many === 1 ? "" : "s"}`;
   return [`${count(line.epochs_done, "epoch")} and all values`, facts.checkpoints.length ? `${count(facts.checkpoints.length, "checkpoint")}, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
 }
 
@@ -67,12 +66,21 @@ const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", dele
  * @param {function(string, string): void} told  is told an error, or "", and which action it was
  */
 export function buttonsOf(of, told) {
+  const written = new Map(); // what was refused, or left by Escape, for the next time
   return of().facts.actions.map((action) => h("button", { type: "button", class: action === "delete" ? "danger" : null, onclick: () => act(action) }, WORDS[action]));
 
   async function act(action) {
-    const { sent = (value) => value, ...asked } = ASKED[action](of());
-    const given = await ask(asked);
-    if (given === null) return;
-    told(await post(of().key, action, given === true ? null : sent(given)).catch(() => "The server cannot be reached."), action);
+    for (let error = ""; ;) {
+      const { sent = (value) => value, ...asked } = ASKED[action](of());
+      const { field } = asked;
+      if (field && written.has(action)) field.value = written.get(action);
+      const given = await ask({ ...asked, error });
+      if (field && given !== undefined) written.set(action, field.value);
+      else written.delete(action);
+      if (given == null) return;
+      error = await post(of().key, action, given === true ? null : sent(given)).catch(() => "The server cannot be reached.");
+      if (!error) written.delete(action);
+      if (!error || !field) return told(error, action);
+    }
   }
 }

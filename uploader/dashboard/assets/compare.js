@@ -5,7 +5,7 @@ import { charts, keepSettings, keptSettings } from "./charts.js";
 import { askCurves, comparedRun, flat, resultsOf, rowsOf, surroundings, takeIn } from "./compared.js";
 import { metricName } from "./run_columns.js";
 import { allChosen, choose } from "./state.js";
-import { chip, colours, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
+import { chip, colours, count, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
 
 const place = document.getElementById("compare");
 const colour = colours(allChosen("run"));
@@ -14,6 +14,7 @@ const [head, differences, curves, results] = ["head", "differences", "curves", "
 const plots = h("div");
 const inView = new Set(); // metrics whose charts have been in view
 let runs = [];
+let awaited = []; // keys of those that have not come in yet
 let drawn = null;
 let showing = null;
 let asking = null;
@@ -66,11 +67,13 @@ function fill(section, content) {
   if (held) section.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
 }
 
+const keys = () => [...runs.map(({ key }) => key), ...awaited];
+
 function headOf() {
-  const others = at("/?" + new URLSearchParams(runs.map(({ key }) => ["pick", key])));
+  const others = at("/?" + new URLSearchParams(keys().map((key) => ["pick", key])));
   return [
-    h("div", { class: "row" }, h("h2", { class: "grow" }, `${runs.length} ${runs.length === 1 ? "run" : "runs"}`), h("a", { class: "button", href: others }, "Choose others")),
-    runs.length < 2 ? h("p", { class: "notice" }, "One run has nothing to be compared with. Choose another.") : null,
+    h("div", { class: "row" }, h("h2", { class: "grow" }, awaited.length ? `Loading ${runs.length} of ${count(keys().length, "run")}` : count(runs.length, "run")), h("a", { class: "button", href: others }, "Choose others")),
+    keys().length < 2 ? h("p", { class: "notice" }, "One run has nothing to be compared with. Choose another.") : null,
     h("ul", { class: "compared", tabindex: 0, "aria-label": "Runs" }, runs.map(({ key, line }) => h("li", {},
       h("button", { type: "button", class: "plain", "aria-pressed": String(!hidden.has(key)), "aria-label": `Curves of ${line.name}`, title: "Show or hide its curves", onclick: () => hide(key) },
         h("span", { class: "swatch", "--run": colour.get(key) })),
@@ -112,8 +115,8 @@ function hide(key) {
 function takeOut(key) {
   runs = runs.filter((run) => run.key !== key);
   hidden.delete(key);
-  choose({ run: runs.map((run) => run.key), hide: [...hidden] });
-  if (!runs.length) return nothing();
+  choose({ run: keys(), hide: [...hidden] });
+  if (!keys().length) return nothing();
   show();
   head.querySelector("ul").focus();
 }
@@ -128,16 +131,20 @@ async function begin() {
   if (!asked.length) return nothing();
   curves.replaceChildren(h("h2", {}, "Curves"), plots);
   place.replaceChildren(head, differences, curves, results);
+  awaited = asked;
+  fill(head, headOf());
   const lost = await Promise.all(asked.map(async (key) => {
     try {
-      runs.push(await comparedRun(key));
+      const run = await comparedRun(key).finally(() => { awaited = awaited.filter((each) => each !== key); });
+      runs.push(run);
       runs.sort((one, other) => asked.indexOf(one.key) - asked.indexOf(other.key));
       soon();
     } catch (error) {
       return h("p", { class: "notice", "data-kind": "warn" }, `${key} is not shown: ${error.message}`);
     }
   }));
-  if (!runs.length) nothing();
+  if (runs.length) soon();
+  else nothing();
   isBegun = true;
   wanted();
   place.prepend(...lost.filter(Boolean));

@@ -49,7 +49,7 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
 
 /** What a run came to: how far it is, then its metrics, those first that people look at first. */
 export function resultsOf({ line }) {
-  const all = { Epochs: line.epochs_planned ? `${line.epochs_done} / ${line.epochs_planned}` : line.epochs_done, Took: duration(took(line)) || null };
+  const all = { Epochs: [line.epochs_done, line.epochs_planned].filter((each) => each != null).map((each) => each.toLocaleString("en")).join(" / "), Took: duration(took(line)) || null };
   for (const name of mainFirst(Object.keys(line.metrics))) all[name] = line.metrics[name];
   return all;
 }

@@ -4,7 +4,7 @@ import { at, h, pageOf } from "./base.js";
 import { menu } from "./menu.js";
 import { choices, column, metricName } from "./run_columns.js";
 import { newestFirst } from "./run_rows.js";
-import { kindOf } from "./words.js";
+import { count, kindOf } from "./words.js";
 
 /** Make the controls. `asked` is what is chosen; `want(changes)` is told of what a person changes. */
 export function listControls({ asked, want, ids }) {
@@ -92,7 +92,7 @@ export function listControls({ asked, want, ids }) {
       fillOrder(columns);
       if (search.value !== searched && document.activeElement !== search) search.value = searched;
       clear.hidden = ![searched, state, project, tag, from, to].some(Boolean);
-      text(told, found.length === all.length ? `${count(all.length)}` : `${found.length.toLocaleString("en")} of ${count(all.length)}`);
+      text(told, found.length === all.length ? count(all.length, "run") : `${found.length.toLocaleString("en")} of ${count(all.length, "run")}`);
       const last = [...all].sort(newestFirst)[0];
       newest.href = pageOf(last?.key ?? "");
       text(newest, `Newest: ${last?.name}`);
@@ -107,7 +107,6 @@ export function listControls({ asked, want, ids }) {
   };
 }
 
-const count = (number) => `${number.toLocaleString("en")} ${number === 1 ? "run" : "runs"}`;
 const rank = (state) => (state === "" ? 0 : state === "trouble" ? 1 : { busy: 2, warn: 3, bad: 4, good: 5, idle: 6 }[kindOf(state)]);
 const text = (element, said) => { if (element.textContent !== said) element.textContent = said; };
 

@@ -42,13 +42,13 @@ function cardsOf(pictures) {
 
 function stepped(name, all) {
   if (all.length === 1) return drawn(all[0]);
-  let card = drawn(all.at(-1));
+  let card = drawn(all.at(-1), true);
   const said = h("output", { class: "number" }, stepName(all.at(-1)));
   const slider = h("input", { type: "range", min: 0, max: all.length - 1, value: all.length - 1, oninput: () => {
     const one = all[slider.value];
     said.textContent = stepName(one);
     slider.setAttribute("aria-valuetext", stepName(one));
-    const next = drawn(one);
+    const next = drawn(one, true);
     next.append(label);
     card.replaceWith(next);
     card = next;
@@ -60,10 +60,10 @@ function stepped(name, all) {
 
 const stepName = ({ step }) => (step == null ? "end" : `epoch ${step + 1}`);
 
-function drawn(one) {
+function drawn(one, isTold = false) {
   const { name, plot, image } = one;
   const [title, x = "x"] = PLOTS[name] ?? [name];
-  if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
+  if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), isTold ? null : h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
   const names = namesOf(plot);
   if (plot?.matrix?.length) return matrixOf(title, plot.matrix, names);
   if (plot?.x?.length && plot.y) return curves(title, x, plot, names);

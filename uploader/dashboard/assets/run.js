@@ -74,7 +74,9 @@ function start(key, found) {
 
   function showEpochs() {
     values.update(series);
-    parts.values.show(run.columns.at.length || Object.keys(series.evaluation ?? {}).length);
+    const measured = Object.keys(run.columns.values).length;
+    parts.curves.show(measured);
+    parts.values.show(measured || Object.keys(series.evaluation ?? {}).length);
     head.show(run);
   }
 

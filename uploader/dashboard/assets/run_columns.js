@@ -60,7 +60,7 @@ export function column(id, rows, best) {
   };
 }
 
-/** The first column: the name, what is wrong or where it belongs, and whether it is chosen. */
+/** The first column: the name, where it belongs, what is wrong, and whether it is chosen. */
 export const nameColumn = (picked, pick) => ({
   id: "name",
   label: "Name",
@@ -70,8 +70,8 @@ export const nameColumn = (picked, pick) => ({
     h("span", { class: "swatch", hidden: !picked.has(row.key), "--run": picked.get(row.key) ?? "none" }),
     h("div", { class: "named" },
       h("a", { href: pageOf(row.key), title: row.key, class: "ends" }, ends(row.name)),
-      row.trouble ? h("div", { class: "trouble", title: row.trouble }, row.trouble)
-        : h("div", { class: "under" }, row.project ?? "", row.tags.map((tag) => h("span", { class: "tag" }, tag)))),
+      h("div", { class: "under" }, h("span", { class: "project" }, row.project ?? ""), " ",
+        row.trouble ? h("span", { class: "trouble", title: row.trouble }, row.trouble) : row.tags.map((tag) => h("span", { class: "tag" }, tag)))),
   ],
 });
 
@@ -79,7 +79,7 @@ function progress(row) {
   const { epochs_done: done, epochs_planned: planned } = row;
   const isOn = kindOf(row.state) === "busy" && planned;
   return [
-    h("span", {}, done, planned ? h("span", { class: "quiet" }, ` / ${planned}`) : null),
+    h("span", { "data-one": done === 1 && !planned }, done.toLocaleString("en"), planned ? h("span", { class: "quiet" }, ` / ${planned.toLocaleString("en")}`) : null),
     isOn ? h("span", { class: "progress", "--done": Math.min(1, done / planned) }) : null,
   ];
 }

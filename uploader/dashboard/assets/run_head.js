@@ -2,7 +2,7 @@
 import { at, h, isFile } from "./base.js";
 import { buttonsOf } from "./acting.js";
 import { factsOf, linkTo } from "./run_tables.js";
-import { chip, duration, time } from "./words.js";
+import { chip, count, duration, time } from "./words.js";
 
 const RECENT = 10; // epochs from which the time that is left is told
 
@@ -23,16 +23,18 @@ export function headOf(title) {
   const about = h("div", { class: "about" });
   const actions = h("div", { class: "row actions" });
   const element = h("div", { class: "stack" }, h("div", { class: "row" }, h("div", { class: "grow" }, title), actions), said, standing, about);
-  const told = { standing: "", about: "" };
+  const told = {};
 
   function show(run) {
     now = run;
     const { line, facts, columns } = run;
     if (title.textContent !== line.name) [title.textContent, document.title] = [line.name, document.title.replace(/^.* · /s, `${line.name} · `)];
     anew("standing", [line, timeLeft(line, columns.times ?? [])], () => standing.replaceChildren(...standingOf(line, timeLeft(line, columns.times ?? []))));
-    anew("about", [facts.facts, facts.description, facts.note, facts.destinations, facts.actions, line.name], () => {
-      about.replaceChildren(...aboutOf(facts));
+    anew("about", [facts.facts, facts.description, facts.note, facts.destinations], () => about.replaceChildren(...aboutOf(facts)));
+    anew("actions", facts.actions, () => {
+      const held = actions.contains(document.activeElement);
       actions.replaceChildren(...buttonsOf(() => now, acted), isFile ? "" : h("a", { class: "button", href: at(`/data/archive?${new URLSearchParams({ key: run.key })}`), download: true }, "Download everything"));
+      if (held) actions.firstChild.focus?.();
     });
   }
 
@@ -54,10 +56,10 @@ export function headOf(title) {
 
 function standingOf(line, left) {
   const { epochs_done: done, epochs_planned: planned } = line;
-  const count = planned ? `epoch ${done} of ${planned}` : done ? `${done} epochs` : "";
+  const trained = planned ? `epoch ${done.toLocaleString("en")} of ${planned.toLocaleString("en")}` : done ? count(done, "epoch") : "";
   return [
     h("div", { class: "row" }, chip(line.state), line.project ? h("span", {}, line.project) : null, (line.tags ?? []).map((tag) => h("span", { class: "tag" }, tag)),
-      h("span", { class: "quiet" }, [count, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "last heard of ", time(line.heard_at))),
+      h("span", { class: "quiet" }, [trained, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "last heard of ", time(line.heard_at))),
     planned && line.state === "running" ? h("div", { class: "progress", role: "progressbar", "aria-label": "Epochs", "aria-valuemin": 0, "aria-valuemax": planned, "aria-valuenow": Math.min(done, planned), "--done": Math.min(done / planned, 1) }) : null,
     line.trouble ? h("p", { class: "notice", "data-kind": "bad" }, line.trouble) : null,
   ].filter(Boolean);

@@ -45,6 +45,7 @@ export function valuesOf() {
   return {
     element,
     update({ columns, evaluation = {} }) {
+      element.firstChild.classList.toggle("four", !Object.keys(evaluation).length);
       const names = new Set([...Object.keys(columns.values), ...Object.keys(evaluation)]);
       for (const [name, made] of cells) if (!names.has(name)) { made[0].parentNode.remove(); cells.delete(name); }
       for (const name of names) {

@@ -63,7 +63,7 @@ function show() {
 
 function lay() {
   if (rows.byKey.size) return place.replaceChildren(controls.head, controls.element, controls.states, table.element, nothing);
-  return place.replaceChildren(h("div", { class: "empty card" },
+  return place.replaceChildren(h("h1", {}, "Runs"), h("div", { class: "empty card" },
     h("h2", {}, "No run yet"),
     h("p", {}, "A training appears here by itself as soon as it begins. Start one, for instance:"),
     h("pre", { tabindex: 0, "aria-label": "A command to start with" }, "python -m uploader exec -- yolo detect train model=yolo11n.yaml data=coco8.yaml epochs=3"),

@@ -20,6 +20,9 @@ export function even(value) {
   return value.toFixed(size < 10 ? 4 : size < 100 ? 3 : size < 1000 ? 2 : 1);
 }
 
+/** How many there are of something: 1 epoch, 2,037 runs. */
+export const count = (many, what) => `${many.toLocaleString("en")} ${what}${many === 1 ? "" : "s"}`;
+
 /** A size in bytes: 5.4 MB. */
 export function bytes(value) {
   if (value == null) return "";
