@@ -44,6 +44,12 @@ def test_it_shows_the_journal_to_who_has_the_address_and_ends_well(folder: Path)
         assert requests.get(address, headers={"Host": "elsewhere.example"}, timeout=60).status_code == 400
         with requests.Session() as browser:
             assert browser.get(address, timeout=60).url == f"{place}/"  # the token is in no address that is kept
+            linked = f"{place}/compare?run=a%2Fb&run=%26c&{address.partition('?')[2]}"
+            assert requests.get(linked, timeout=60).url == f"{place}/compare?run=a%2Fb&run=%26c"
+            for path in ("//elsewhere.example/", "/\\elsewhere.example/", "/%5Celsewhere.example/"):
+                strange = f"{place}{path}?{address.partition('?')[2]}"
+                led = requests.get(strange, timeout=60, allow_redirects=False).headers["location"]
+                assert led == "/elsewhere.example/"  # of this server
             told = browser.get(f"{place}/data/runs", timeout=60).json()
             assert told["fields"]["name"] == ["t1"]
             key = told["fields"]["key"][0]

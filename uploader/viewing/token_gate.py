@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -36,11 +37,15 @@ class TokenGate:
         if scope["type"] != "http" or self._is_known(self._kept(Headers(scope=scope))):
             await self._app(scope, receive, send)
             return
-        given = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [""])[0]
-        await (self._welcome(scope["path"]) if self._is_known(given) else _refusal())(scope, receive, send)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = next((value for name, value in query if name == PARAMETER), "")
+        rest = [(name, value) for name, value in query if name != PARAMETER]
+        await (self._welcome(scope["path"], rest) if self._is_known(given) else _refusal())(scope, receive, send)
 
-    def _welcome(self, path: str) -> Response:
-        answer = RedirectResponse(path, 303)
+    def _welcome(self, path: str, query: Sequence[tuple[str, str]]) -> Response:
+        """Lead to the page that was asked for, without the token; of a path like `//host`, to none of another host."""
+        asked = "/" + quote(path.lstrip("/\\"), safe="/")
+        answer = RedirectResponse(f"{asked}?{urlencode(query)}" if query else asked, 303)
         answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
         return answer
 
