@@ -124,7 +124,7 @@ def serve(
     options: dict[str, Any] = {"api_key": api_key, "idempotency": idempotency, "contract": contract, "url": url}
     try:
         with running(data, host=host, port=port, on_exit=lambda: endings.put("failure"), **options) as server:
-            _announce(server, host, new_key=new_key, own_key=bool(api_key))
+            _announce(server, host, url, new_key=new_key, own_key=bool(api_key))
             wait_for_end(endings)
     except FolderUnusableError as error:
         raise click.ClickException(f"{error}; or name another folder by --data") from error
@@ -158,7 +158,7 @@ def _records_in(folder: Path) -> str | None:
     return None
 
 
-def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool) -> None:
+def _announce(server: RunningServer, host: str, url: str | None, *, new_key: bool, own_key: bool) -> None:
     from uploader.server.api.auth import is_loopback
     from uploader.server.data_folder import KEY_FILE
 
@@ -166,7 +166,8 @@ def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool)
         click.echo(
             "Warning: other machines can reach this server, and the key crosses the network unencrypted.", err=True
         )
-    address = _for_others(server.url)
+    listening = _for_others(server.url)
+    address = url or listening
     file = (server.data / KEY_FILE).absolute()
     if new_key:
         click.echo(f"A key was made and is kept in {file}; it is shown this once. To report to this server:")
@@ -174,7 +175,7 @@ def _announce(server: RunningServer, host: str, *, new_key: bool, own_key: bool)
     elif not own_key:  # a service's log is read by many, and would hold the key again with each start
         click.echo(f"The key is kept in {file}. To report to this server:")
         _show_exports(address, f'"$(cat {shlex.quote(str(file))})"')
-    click.echo(f"Serving on {address}")
+    click.echo(f"Serving on {listening}")
     click.echo(f"Open this in a browser: {address}/")
 
 

@@ -177,6 +177,18 @@ def test_the_quickstart_leaves_the_platform_open_until_it_is_ended(tmp_path: Pat
     assert [*tmp_path.iterdir()] == []
 
 
+def test_behind_a_proxy_it_says_where_it_listens_and_where_it_is_reached(tmp_path: Path) -> None:
+    with serving(tmp_path, "--url", "https://host.example/yolo") as (process, lines):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Open this in a browser: https://host.example/yolo/\n"
+        url, key = _as_a_shell_reads(lines)
+        assert url == "https://host.example/yolo"
+        here = lines[-1].removeprefix("Serving on ")
+        for path in ("/yolo", "/yolo/", "/"):  # as proxies pass it on
+            page = requests.get(f"{here}{path}", headers={"Authorization": f"Bearer {key}"}, timeout=60)
+            assert (page.status_code, 'href="/yolo/assets/' in page.text) == (200, True)
+
+
 def test_options_reach_the_server(tmp_path: Path) -> None:
     with serving(tmp_path, "--contract", "2025", "--api-key", "k", "--no-idempotency") as (_, lines):
         api = Api(lines[-1].removeprefix("Serving on "), "k")
