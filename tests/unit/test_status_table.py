@@ -97,6 +97,14 @@ def test_a_long_name_keeps_what_tells_it_from_others() -> None:
     assert "..ong-name-17 " in line
 
 
+def test_one_long_name_widens_no_line_even_in_a_pipe() -> None:
+    long = replace(ROW, name=f"demo/{'x' * 300}-17", metric="m" * 300)
+    titles, first, second = drawn(10_000, long, ROW)
+    assert (first.split()[0][-6:], second.split()[0]) == ("xxx-17", ROW.name)
+    assert titles.index("STATE") == second.index(ROW.state) == 82
+    assert "m" * 41 not in first
+
+
 def test_a_column_that_says_nothing_is_left_out_and_metrics_that_differ_are_named() -> None:
     assert "PLATFORM" not in drawn(200, replace(ROW, platform=""))[0]
     titles, first, second = drawn(200, ROW, replace(ROW, metric="loss", value="2.5"))

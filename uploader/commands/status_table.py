@@ -12,6 +12,7 @@ from uploader.reports.standing import Standing
 
 _GAP = 2
 _SHORTEST_NAME = 16
+_LONGEST_NAME = 80  # also in a file or a pipe, which have room for any: one name would widen the lines of all
 _STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
 _STANDINGS = {Standing.TROUBLE: "bold red", Standing.WAITING: "yellow", Standing.DELIVERED: "green"}
 
@@ -52,12 +53,14 @@ def table(rows: Sequence[Row], width: int) -> list[Line]:
 
 
 def _columns(rows: Sequence[Row]) -> Sequence[Column]:
-    metrics = {row.metric for row in rows if row.metric}
+    metrics = {_metric(row) for row in rows if row.metric}
     shared = metrics.pop() if len(metrics) == 1 else ""
     return (
         Column("STATE", lambda row: row.state, lambda row: _STATES.get(row.state, "")),
         Column("EPOCHS", lambda row: row.epochs, dropped=1),
-        Column(shared or "METRIC", lambda row: row.value if shared else f"{row.metric} {row.value}".strip(), dropped=3),
+        Column(
+            shared or "METRIC", lambda row: row.value if shared else f"{_metric(row)} {row.value}".strip(), dropped=3
+        ),
         Column("SEEN", lambda row: row.seen, dropped=2),
         Column("DELIVERY", lambda row: row.delivery, lambda row: _STANDINGS.get(row.standing, "")),
         Column("PLATFORM", lambda row: row.platform, dropped=4),
@@ -78,7 +81,11 @@ def _cells(column: Column, rows: Sequence[Row]) -> int:
 def _names(rows: Sequence[Row], room: int) -> list[str]:
     """Return the runs' names, none wider than there is room for beyond the shortest."""
     longest = max(len("RUN"), min(_SHORTEST_NAME, max(width_of(row.name) for row in rows)) + max(room, 0))
-    return [_shortened(row.name, longest) for row in rows]
+    return [_shortened(row.name, min(longest, _LONGEST_NAME)) for row in rows]
+
+
+def _metric(row: Row) -> str:
+    return _shortened(row.metric, _LONGEST_NAME // 2)
 
 
 def _shortened(name: str, longest: int) -> str:
