@@ -126,6 +126,10 @@ SAID = {
     "kindOf('something new')": "idle",
     "lowerIsBetter('val/box_loss')": True,
     "lowerIsBetter('metrics/mAP50(B)')": False,
+    "['Loss/train', 'valLoss', 'l1loss_2', 'top5 error', 'RMSE', 'time/epoch'].every(lowerIsBetter)": True,
+    "['metric<img onerror', 'timestep reward', 'glossary', 'sentiment'].some(lowerIsBetter)": False,
+    "['lr', 'lr/pg0', 'train/learning_rate', 'gradNorm/all', 'global_step', 'epoch'].some(isJudged)": False,
+    "['metrics/mAP50(B)', 'val_loss', 'loss_step', 'clrs', 'grade'].every(isJudged)": True,
     "[...new Set(colours('abcdefghij').values())].length": 10,
 }
 
@@ -134,7 +138,7 @@ def test_numbers_times_and_states_are_put_in_words(browser, address):
     with visited(browser, address) as page:
         told = page.evaluate(
             "import('/assets/words.js').then((words) => {"
-            "const { short, bytes, duration, ago, kindOf, lowerIsBetter, colours } = words;"
+            "const { short, bytes, duration, ago, kindOf, isJudged, lowerIsBetter, colours } = words;"
             f"return [{', '.join(SAID)}] }})"
         )
     assert dict(zip(SAID, told, strict=True)) == SAID

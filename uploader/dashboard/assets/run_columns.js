@@ -2,7 +2,7 @@
 
 import { h, pageOf } from "./base.js";
 import { took } from "./run_rows.js";
-import { chip, duration, ends, even, kindOf, lowerIsBetter, short, time } from "./words.js";
+import { chip, duration, ends, even, isJudged, kindOf, lowerIsBetter, short, time } from "./words.js";
 
 const MAIN = [/mAP50-95/i, /mAP50/i, /fitness/i, /top1|accuracy/i, /top5/i, /f1/i, /^val.*loss/i, /loss/i];
 const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"];
@@ -51,7 +51,7 @@ export function column(id, rows, best) {
   return {
     id,
     label: isMetric ? metricName(name) : name,
-    title: isMetric ? `${name}: ${lowerIsBetter(name) ? "lower" : "higher"} is better` : `${name} (argument)`,
+    title: !isMetric ? `${name} (argument)` : isJudged(name) ? `${name}: ${lowerIsBetter(name) ? "lower" : "higher"} is better` : name,
     width: Math.min(12, 2.4 + 0.56 * Math.max(metricName(name).length, ...rows.all.slice(0, 50).map((row) => write(row).length))),
     number: isMetric || rows.all.slice(0, 50).every((row) => ["number", "object"].includes(typeof rows.value(row, id))),
     down: isMetric && !lowerIsBetter(name),

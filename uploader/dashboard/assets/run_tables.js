@@ -1,6 +1,6 @@
 // What a run's page tells in tables and lists.
 import { at, h } from "./base.js";
-import { bytes, chip, duration, lowerIsBetter, short, time } from "./words.js";
+import { bytes, chip, duration, isJudged, lowerIsBetter, short, time } from "./words.js";
 
 const FORMS = {
   time: (value) => time(value, { absolute: true }),
@@ -51,7 +51,7 @@ export function valuesOf() {
       for (const name of names) {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
-        const best = known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
+        const best = !isJudged(name) ? -1 : known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
         const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : columns.at[best] + 1, evaluation[name]].map(short);
         cells.get(name).forEach((cell, at) => { if (cell.textContent !== told[at]) cell.textContent = told[at]; });
       }

@@ -115,8 +115,11 @@ export function paint(colour) {
   return found;
 }
 
+/** The words of a name: "val/clsLoss_2" has "val cls loss". */
+const worded = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[^A-Za-z]+/g, " ").toLowerCase();
+
 /** Whether a metric has better and worse values: a learning rate has not. */
-export const isJudged = (name) => !/^lr\b|learning.?rate|^epoch|^step/i.test(name);
+export const isJudged = (name) => !/(^|\/)(epoch|step)/i.test(name) && !/\b(lr|learning ?rate|grad|gradients?|norm|momentum|global step)\b/.test(worded(name));
 
 /** Whether a lower value of a metric is better, by its name. */
-export const lowerIsBetter = (name) => /loss|error|\b(mae|mse|rmse)\b|time|latency|speed|_ms\b|perplexity/i.test(name);
+export const lowerIsBetter = (name) => /\b([a-z]*loss(es)?|err(ors?)?|mae|mse|rmse|(run)?time|latency|speed|ms|perplexity)\b/.test(worded(name));
