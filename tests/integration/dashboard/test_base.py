@@ -85,6 +85,7 @@ def test_a_page_says_whether_it_is_live_and_asks_again_until_it_is_refused(brows
 def test_a_page_says_why_nothing_can_be_read_and_goes_on(browser, address, runs):
     with visited(browser, address) as page:
         page.wait_for_selector("#connection[data-live=yes]")
+        page.wait_for_selector("tr[data-key] .spark")  # asked for a little later, which would be refused, too
         runs.trouble = "there is no journal in <b>here</b>"
         page.wait_for_selector("main > .notice:has-text('there is no journal in <b>here</b>')")
         assert page.locator("tr[data-key]").count()  # what was shown stays
