@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 from support.journals import ROOT
 from support.recordings import recordings
+
+from uploader.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +66,17 @@ def test_it_shows_the_journal_to_who_has_the_address_and_ends_well(folder: Path)
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize(("name", "said"), [("none", "there is no journal in"), ("damaged", "doctor --repair")])
-def test_what_cannot_be_looked_at_is_named(tmp_path: Path, name: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("none", 1, "none; name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"),
+        ("damaged", 1, "doctor --repair"),
+        ("file", 2, "is a file, and no pack; name a pack, or the folder of a journal or a mirror"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path, name: str, code: int, said: str) -> None:
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "journal.db").write_text("garbage " * 100)
-    command = [sys.executable, "-m", "uploader", "view", str(tmp_path / name), "--no-open"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, said in done.stderr) == (1, True)
+    (tmp_path / "file").write_text("no pack")
+    done = CliRunner().invoke(main, ["view", str(tmp_path / name), "--no-open"])
+    assert (done.exit_code, said in done.stderr) == (code, True), done.stderr

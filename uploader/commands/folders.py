@@ -59,8 +59,12 @@ class JournalOrPack(Folder):
 
         if address_of(value):
             return Path(value)
-        if os.fspath(value) and what_is(place := expanded(value)) == "pack":
-            return place
+        if os.fspath(value) and (place := expanded(value)).is_file():
+            if what_is(place) == "pack":
+                return place
+            self.fail(
+                f"{place} is a file, and no pack; name a pack, or the folder of a journal or a mirror", param, ctx
+            )
         return super().convert(value, param, ctx)
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _ELSEWHERE = "name its folder by --journal or UPLOADER_JOURNAL"
 
 
-def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_none: bool = False) -> None:
+def require_journal(
+    folder: Path | None, command: str, *, as_json: bool, may_be_none: bool = False, elsewhere: str = ""
+) -> None:
     """End the command when there is no journal, without creating one: the folder may be mistyped.
 
     Args:
@@ -29,6 +31,7 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_
         as_json: Whether to print one JSON object.
         may_be_none: Whether the command has then done all that it was asked for. It has not if a run was named, or
             something was to be made or proven: a script would go on as if it had been.
+        elsewhere: How a person names another journal to this command, where it is not by `--journal`.
     """
     from journal.locations import default_journal
     from journal.reading.beside import waiting, waiting_elsewhere
@@ -43,13 +46,13 @@ def require_journal(folder: Path | None, command: str, *, as_json: bool, may_be_
     if folder is not None and what_is(folder) in {"pack", "mirror"}:
         fail(f"{message}; {what_else(folder)}", command, JOURNAL_UNUSABLE, as_json=as_json)
     if folder is not None:
-        advice = "" if beside else f"; {_ELSEWHERE}"
+        advice = "" if beside else f"; {elsewhere or _ELSEWHERE}"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
     others = [of_another_journal(number, place) for place, number in waiting_elsewhere(where).items()]
     message += "" if beside else "; nothing was recorded there" if others else "; nothing was recorded yet"
     message = "; ".join([message, *others])
     if not may_be_none:
-        advice = "" if beside else f"; {_ELSEWHERE}"
+        advice = "" if beside else f"; {elsewhere or _ELSEWHERE}"
         fail(message + advice, command, JOURNAL_UNUSABLE, as_json=as_json)
     click.echo(json.dumps({"exit_code": 0, "message": message}) if as_json else f"uploader {command}: {message}")
     sys.exit(0)

@@ -24,6 +24,8 @@ _CODES = """
   1  the place cannot be read, or the pages not be served; the message says why
   2  the arguments cannot be used"""
 
+_ELSEWHERE = "name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"
+
 
 @click.command(
     epilog=epilog("view", "view /content/drive/MyDrive/mirror", "view node7.pack --no-open", codes=_CODES),
@@ -81,7 +83,7 @@ def _source(place: Path | None) -> Iterator[RunSource]:
         with viewed_pack(place) as source:
             yield source
     else:
-        require_journal(place, "view", as_json=False)
+        require_journal(place, "view", as_json=False, elsewhere=_ELSEWHERE)
         journal = JournalSource(place if place is not None else default_journal())
         journal.runs()  # one that cannot be read is told of here, not on each page
         yield journal
