@@ -21,12 +21,16 @@ from journal.sessions.liveness import live_runs
 from journal.sessions.over import LAST_EVENT
 
 # Only of a session without an end its newest event is looked at: its time stands behind a payload that may be large.
+_HEARD = f"""
+    max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at,
+        CASE WHEN s.ended_at IS NULL THEN coalesce({LAST_EVENT}, '') ELSE '' END)
+    """
 _RUNS = text(
     f"""
     SELECT r.id, r.project, r.name, r.save_dir, r.created_at,
-           (SELECT max(max(coalesce(s.ended_at, ''), s.heartbeat_at, s.started_at,
-                           CASE WHEN s.ended_at IS NULL THEN coalesce({LAST_EVENT}, '') ELSE '' END))
-            FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
+           (SELECT max({_HEARD}) FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
+           (SELECT sum(max(0, 86400 * (julianday({_HEARD}) - julianday(s.started_at))))
+            FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS seconds,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
            (SELECT count(*) - count(DISTINCT s.generation) FROM sessions s
@@ -71,6 +75,7 @@ class RunOverview:
         save_dir: Where it was trained.
         created_at: ISO time.
         last_sign_at: When its training was last heard of, ISO.
+        seconds: How long its sessions took until then, all together.
         state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed;
             `cancelled` when it ended after a platform had told it to stop.
         targets: What remains of it, by the id of each destination.
@@ -85,6 +90,7 @@ class RunOverview:
     save_dir: str
     created_at: str
     last_sign_at: str
+    seconds: float
     state: RunState
     targets: Mapping[int, Remaining]
     pruned: bool
@@ -105,6 +111,7 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
             save_dir=row.save_dir,
             created_at=row.created_at,
             last_sign_at=row.last_sign_at or row.created_at,
+            seconds=round(row.seconds or 0.0, 3),
             state=run_state(milestones.get(row.id), row.outcome, row.id in live, was_cancelled=row.id in told_to_stop),
             targets=left.get(row.id, {}),
             pruned=row.id in pruned,

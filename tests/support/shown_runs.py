@@ -201,6 +201,7 @@ class ShownRuns:
             started_at=began.isoformat(),
             ended_at=None if state == "running" else (began + timedelta(seconds=10 * done)).isoformat(),
             heard_at=(began + timedelta(seconds=10 * done)).isoformat(),
+            seconds=10.0 * done,
             epochs_done=done,
             epochs_planned=max(done, 100),
             metrics=values_of(number, done - 1) if done else {},

@@ -54,6 +54,7 @@ RUN = RunOverview(
     save_dir="",
     created_at="2026-01-01T00:00:00.000000Z",
     last_sign_at="2026-01-01T00:00:00.000000Z",
+    seconds=0.0,
     state="finished",
     targets={1: TARGET},
     pruned=False,

@@ -31,7 +31,8 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
 def machine_columns(samples: Iterable[tuple[str, Any]]) -> Columns:
     """Return samples of a machine, as trainers tell them, as columns by Unix seconds.
 
-    A value inside of others is named by all of them, such as `gpus/0/memory`; of several disks each by its place.
+    A value inside of others is named by all of them, such as `gpus/0/memory`; a disk's by its place as well:
+    `disk/used_gb (/)`.
 
     Args:
         samples: When each was taken, ISO, and what it tells; those that cannot be read are left out.
@@ -75,8 +76,10 @@ def _numbers(name: str, told: Any) -> Iterator[tuple[str, Number]]:
             yield from _numbers(f"{name}/{key}" if name else str(key), value)
     elif isinstance(told, (list, tuple)):
         for place, value in enumerate(told):
-            key = value.get("mount", place) if isinstance(value, Mapping) else place
-            yield from _numbers(f"{name}/{key}", value)
+            if isinstance(value, Mapping) and "mount" in value:
+                yield from ((f"{inner} ({value['mount']})", each) for inner, each in _numbers(name, value))
+            else:
+                yield from _numbers(f"{name}/{place}", value)
     elif name and (value := number(told)) is not None:
         yield name, value
 

@@ -24,6 +24,7 @@ _PLAIN = (
     "started_at",
     "ended_at",
     "heard_at",
+    "seconds",
     "epochs_done",
     "epochs_planned",
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -43,6 +44,26 @@ def run_page(request: Request) -> Response:
 def compare_page(request: Request) -> Response:
     """Return the page that compares runs; which ones stands in its address."""
     return _page(request, "compare.html", "Compare")
+
+
+def is_for_a_person(request: Request, status: int) -> bool:
+    """Return whether a browser that shows a page is to be told of an unknown path, rather than a program."""
+    path = request.scope["path"]
+    is_page = not path.startswith(("/api/", "/data/", "/storage/", "/v1/"))
+    return status == 404 and is_page and "text/html" in request.headers.get("accept", "")
+
+
+def unknown_page(request: Request) -> Response:
+    """Return the page for a path that there is not."""
+    return _page(request, "unknown.html", "Not found", status=404)
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer a request that the router refuses: an unknown path or method."""
+    assert isinstance(error, HTTPException)
+    if is_for_a_person(request, error.status_code):
+        return unknown_page(request)
+    return PlainTextResponse(error.detail, error.status_code, error.headers)
 
 
 routes = [

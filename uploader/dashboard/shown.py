@@ -33,6 +33,7 @@ class RunLine:
         started_at: When its training began, or None.
         ended_at: When it ended, or None.
         heard_at: When the newest that is known of it happened, or None.
+        seconds: How long it was trained until then, without the pauses between its sessions, or None.
         epochs_done: How many epochs were trained.
         epochs_planned: How many there are to be, or None.
         metrics: The values of its end, or of its newest epoch, by their names.
@@ -48,6 +49,7 @@ class RunLine:
     started_at: str | None = None
     ended_at: str | None = None
     heard_at: str | None = None
+    seconds: float | None = None
     epochs_done: int = 0
     epochs_planned: int | None = None
     metrics: Mapping[str, Number] = field(default_factory=dict)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from uploader.dashboard import data_routes, page_routes
 from uploader.dashboard.dashboard import Dashboard, Streams
@@ -68,7 +70,7 @@ def create_app(platform: Platform, limits: Limits, is_ending: Callable[[], bool]
         ],
         exception_handlers={
             ApiError: bodies.answer_api_error,
-            HTTPException: bodies.answer_http_error,
+            HTTPException: _answer_http_error,
             Exception: bodies.answer_crash,
         },
     )
@@ -80,3 +82,11 @@ def create_app(platform: Platform, limits: Limits, is_ending: Callable[[], bool]
         streams=Streams(limits.streams),
     )
     return app
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer a request that the router refuses: a browser with a page, a program with JSON."""
+    assert isinstance(error, HTTPException)
+    if page_routes.is_for_a_person(request, error.status_code):
+        return page_routes.unknown_page(request)
+    return await bodies.answer_http_error(request, error)

@@ -31,6 +31,7 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
         started_at=run.created_at,
         ended_at=None if run.state == "running" else run.last_sign_at,
         heard_at=run.last_sign_at,
+        seconds=run.seconds,
         epochs_done=newest[0].epoch + 1 if newest else 0,
         epochs_planned=_planned(gist.registration.get("epochs")),
         metrics=_metrics(gist.end, newest[0] if newest else None),

@@ -10,6 +10,7 @@ from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -64,6 +65,7 @@ def serving(source: RunSource, token: str, port: int = 0, on_exit: Callable[[], 
 def _app(token: str, cookie: str) -> Starlette:
     return Starlette(
         routes=[*page_routes.routes, *data_routes.routes],
+        exception_handlers={HTTPException: page_routes.answer_http_error},
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=list(_HOSTS)),
             Middleware(TokenGate, token=token, cookie=cookie),

@@ -129,13 +129,18 @@ def test_states_projects_tags_and_dates_filter_and_stand_in_the_address(page, ru
     assert names(page) == []
 
 
-def test_columns_are_chosen_and_stand_in_the_address(browser, page, address):
+def test_columns_are_chosen_and_stand_in_the_address(browser, page, address, runs):
     page.get_by_text("Columns", exact=True).click()
     page.get_by_label("Find a column").fill("box")
     page.get_by_label("train/box_loss").check()
     page.get_by_label("Find a column").fill("imgsz")
     page.get_by_label("imgsz").check()
+    page.get_by_label("Find a column").fill("took")
+    page.get_by_label("Took").check()
     page.keyboard.press("Escape")
+    assert page.locator("tr[data-key$=run-3] td[data-column='took']").inner_text() == "1 min 20 s"
+    runs.tell(KEYS[3], seconds=7200)  # however long ago it began
+    page.wait_for_selector("tr[data-key$=run-3] td[data-column='took']:text('2 h')")
     assert page.locator("tr[data-key] td[data-column='a:imgsz']").all_inner_texts() == ["640"] * 5
     with visited(browser, address, page.url.removeprefix(address)) as again:
         again.wait_for_selector("th[data-column='a:imgsz']")

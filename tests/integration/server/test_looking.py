@@ -76,6 +76,7 @@ def test_an_epoch_is_told_once_in_less_than_two_kilobytes(told: Told) -> None:
         assert [run.epochs_done for run in changed.runs] == [number + 1]
         assert len(page_json.as_json(page_json.run_changes(changed))) < 2000
         listed = changed
+    assert changed.runs[0].seconds == 180
     said = {fact.label: fact.value for fact in news.progress.facts}
     assert (said["Took"], said["An epoch took"]) == (180_000, 45_000)
 

@@ -104,7 +104,20 @@ def test_pages_allow_nothing_but_their_own_files(server: RunningServer, path: st
 
 
 def test_an_unknown_training_is_not_found(server: RunningServer) -> None:
-    assert page(server, "/runs/local/demo/unknown").status_code == 404
+    answer = page(server, "/runs/local/demo/unknown")
+    assert answer.status_code == 404
+    assert '<a href="/">All runs</a>' in answer.text
+
+
+def test_a_browser_is_told_of_an_unknown_path_by_a_page_and_a_program_by_json(server: RunningServer) -> None:
+    key = {"Authorization": f"Bearer {server.api_key}"}
+    found = page(server, "/no/such", Accept="text/html,*/*", **key)
+    assert (found.status_code, found.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert '<html lang="en"' in found.text
+    assert '<a href="/">All runs</a>' in found.text
+    for path, accepted in (("/no/such", "*/*"), ("/api/no/such", "text/html")):
+        answer = page(server, path, Accept=accepted, **key)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json")
 
 
 @pytest.mark.parametrize(

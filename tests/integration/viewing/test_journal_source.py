@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
+import requests
 from support.clocks import Clock
 from support.journals import Bench, bench
 from support.recordings import Recordings, Training, recordings
@@ -28,6 +30,7 @@ from uploader.dashboard.shown import RunList
 from uploader.viewing import taken_copy
 from uploader.viewing.journal_runs import JournalRuns
 from uploader.viewing.journal_source import JournalSource
+from uploader.viewing.serving import serving
 from uploader.viewing.taken_copy import MirrorSource, viewed_mirror, viewed_pack
 
 MAP = "metrics/mAP50-95(B)"
@@ -59,6 +62,35 @@ def test_a_line_tells_state_progress_metrics_and_arguments(journals: Recordings,
     assert line.metrics[MAP] == 0.25
     assert line.arguments == {"lr0": "0.01"}
     assert line.trouble is None
+
+
+def test_a_run_took_as_long_as_its_sessions_without_the_pause_between_them(
+    journals: Recordings, source: JournalSource
+) -> None:
+    first = journals.begin()
+    first.end("failed")
+    second = journals.begin(run_id=first.run.id)
+    second.end()
+    times = ((first, "00:00:00", "00:10:00"), (second, "05:00:00", "05:20:00"))
+    with journals.journal.begin() as connection:
+        for session, began, ended in times:
+            connection.exec_driver_sql(
+                "UPDATE sessions SET started_at = ?, heartbeat_at = ?, ended_at = ? WHERE id = ?",
+                (*(f"2026-01-01T{each}.000000Z" for each in (began, began, ended)), session.session_id),
+            )
+    [line] = source.runs().runs
+    facts = source.news(line.key).facts
+    assert facts is not None
+    assert (line.seconds, {each.label: each.value for each in facts.facts}["Took"]) == (1800, 1_800_000)
+
+
+def test_an_address_that_the_pages_do_not_have_is_told_by_a_page(source: JournalSource) -> None:
+    with serving(source, "token") as address, requests.Session() as browser:
+        browser.get(address, timeout=60).raise_for_status()
+        found = browser.get(urljoin(address, "/no/such"), headers={"Accept": "text/html"}, timeout=60)
+        data = browser.get(urljoin(address, "/data/no"), headers={"Accept": "text/html"}, timeout=60)
+    assert (found.status_code, data.status_code, data.text) == (404, 404, "Not Found")
+    assert '<a href="/">All runs</a>' in found.text
 
 
 def test_the_end_s_metrics_count_and_the_evaluation_is_no_epoch(journals: Recordings, source: JournalSource) -> None:

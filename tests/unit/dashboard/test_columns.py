@@ -18,7 +18,7 @@ def test_a_machine_s_values_are_named_by_where_they_stand():
     sample = {"cpu": 5.0, "gpus": {"0": {"memory": 7}}, "disk": [{"mount": "/", "used_gb": 1.5}], "host": "a"}
     told = machine_columns([("2026-11-01T00:00:10Z", sample), ("2026-11-01T00:00:00+00:00", {"cpu": 4}), ("?", sample)])
     assert told.at == [1793491200.0, 1793491210.0]
-    assert told.values == {"cpu": [4, 5.0], "gpus/0/memory": [None, 7], "disk///used_gb": [None, 1.5]}
+    assert told.values == {"cpu": [4, 5.0], "gpus/0/memory": [None, 7], "disk/used_gb (/)": [None, 1.5]}
 
 
 def test_evenly_keeps_the_first_and_the_last():

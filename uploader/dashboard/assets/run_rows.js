@@ -79,11 +79,9 @@ export class RunRows {
   }
 }
 
-/** How many seconds a run took, or takes by now. */
-export const took = (row) => {
-  const end = row.ended_at ?? (kindOf(row.state) === "busy" ? new Date().toISOString() : row.heard_at);
-  return row.started_at && end ? Math.max(0, (Date.parse(end) - Date.parse(row.started_at)) / 1000) : null;
-};
+/** How many seconds a run was trained, by now where that goes on. */
+export const took = ({ seconds, state, heard_at: heard }) => seconds == null ? null
+  : seconds + (kindOf(state) === "busy" && heard ? Math.max(0, (Date.now() - Date.parse(heard)) / 1000) : 0);
 
 /** The order of those who began last. */
 export const newestFirst = (one, other) => compare(other.started_at ?? other.heard_at ?? "", one.started_at ?? one.heard_at ?? "");

@@ -76,6 +76,8 @@ addEventListener("keydown", (event) => {
   controls.search.focus();
 });
 
+setInterval(() => { if (ids?.includes("took") && !document.hidden && rows.byKey.size) show(); }, 10000); // it takes longer by the clock, too
+
 try {
   const list = await data("/data/runs");
   rows = new RunRows(list);

@@ -25,7 +25,7 @@ from uploader.server.api import hub_messages
 from uploader.server.local_platform import Platform
 from uploader.server.pages import acting, model_facts
 from uploader.server.pages.told import Line, Told, numbers, tags_of
-from uploader.server.rules.training_state import is_final_evaluation
+from uploader.server.rules.training_state import is_final_evaluation, milliseconds
 from uploader.server.storage.change_log import Change
 from uploader.server.storage.hub_store import HubModel, HubWeights
 from uploader.server.storage.statements import Rows
@@ -195,6 +195,7 @@ class _Reading:
 
 
 def _line(model: HubModel, state: str, last: Sequence[Epoch], done: int) -> RunLine:
+    began, heard = model.started_at or model.created_at, model.heard_at or model.updated_at
     planned = number(model.config.get("epochs"))
     return RunLine(
         key=PREFIX + model.id,
@@ -202,8 +203,9 @@ def _line(model: HubModel, state: str, last: Sequence[Epoch], done: int) -> RunL
         project=PROJECT,
         state=state,
         tags=tags_of(model.meta.get("tags")),
-        started_at=model.started_at or model.created_at,
-        heard_at=model.heard_at or model.updated_at,
+        started_at=began,
+        heard_at=heard,
+        seconds=max(0.0, milliseconds(began, heard) / 1000),
         epochs_done=done,
         epochs_planned=None if planned is None else int(planned),
         metrics=numbers(last[-1].data.get("metrics")) if last else {},

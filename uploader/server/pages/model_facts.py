@@ -49,6 +49,7 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
         started_at=None if model.status in _NOT_STARTED else model.started_at,
         ended_at=model.completed_at,
         heard_at=rules.heard_at(model),
+        seconds=None if model.status in _NOT_STARTED else rules.milliseconds_of(model) / 1000,
         epochs_done=done,
         epochs_planned=model.epochs,
         metrics=numbers((model.results or {}).get("metrics")) or (metrics_of(newest) if newest else {}),

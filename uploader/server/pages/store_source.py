@@ -170,7 +170,7 @@ class StoreSource:
         found = []
         for each in lines:
             heard = (each.line.heard_at or "")[:16]
-            line = hash(repr(replace(each.line, arguments={}, heard_at=heard)))
+            line = hash(repr(replace(each.line, arguments={}, heard_at=heard, seconds=None)))
             arguments = hash(repr(each.line.arguments))
             with self._lock:
                 seen = self._seen.get(each.model)
