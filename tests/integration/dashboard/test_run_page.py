@@ -27,6 +27,9 @@ HASH = "ab12" * 16
 CONSOLE = "one\n\x1b[31mred\x1b[0m\nhalf\rdone 50%\r\x1b[Kdone 100%\n" + "".join(f"line {n}\n" for n in range(200))
 
 
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAP8AAP8AACwAAAAAAQABAAACAkQBADs="
+
+
 class ToldRun(ShownRuns):
     """A run of three epochs that tells more when a test says so."""
 
@@ -78,6 +81,7 @@ class ToldRun(ShownRuns):
             Picture("pr_curve", plot=curves),
             Picture("confusion_matrix", plot=matrix),
             *[Picture("loss by place", step, plot) for step, plot in zip((2, 1), logged, strict=True)],
+            *[Picture("sample", step, image=DOT) for step in (1, 2)],
         ]
 
 
@@ -203,6 +207,7 @@ def test_what_was_logged_has_a_slider_for_its_steps(still):
     card.get_by_label("Step of loss by place").press("ArrowLeft")
     assert card.locator("output").inner_text() == "epoch 2"
     card.locator(".legend b:text('2')").wait_for()
+    assert still.locator("#pictures figure:has(img)").inner_text().count("epoch 3") == 1
 
 
 def test_checkpoints_and_what_has_not_arrived_are_told_with_their_reasons(still):
