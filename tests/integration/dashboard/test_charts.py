@@ -60,6 +60,8 @@ def told(value):
 def test_training_and_validation_loss_share_a_chart_and_results_come_first(still):
     titles = still.locator("#curves section.chart h3").all_inner_texts()
     assert titles[:2] == ["metrics/precision(B)", "metrics/recall(B)"]
+    over, box = (chart(still, "lr").locator(each).bounding_box() for each in (".u-over", ".plot"))
+    assert box["x"] + box["width"] - over["x"] - over["width"] >= 20  # half of "100000", the last tick
     assert titles[4:] == ["box_loss", "cls_loss", "dfl_loss", "lr", "epoch time (s)"]
     assert list(legend(still, "box_loss")) == ["train/box_loss", "val/box_loss"]
 
@@ -199,6 +201,8 @@ SAID = {
         ["metrics/b", ["metrics/b"]],
         ["a", ["train/a", "val/a"]],
     ],
+    "endsOf([[2, 3, null], [null, 1], [null]])": [1, 3],
+    "distinct(['1e+15', '1e+15', '2e+15'])": ["1e+15", "", "2e+15"],
     "titleOf('val/seg_loss')": "seg_loss",
     "titleOf('lr/pg2')": "lr",
     "titleOf('metrics/mAP50(M)')": "metrics/mAP50(M)",
@@ -213,8 +217,9 @@ SAID = {
 
 def test_rows_become_lines(still):
     answers = still.evaluate(
-        "import('/assets/series.js').then((series) => {"
-        "const { groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
+        "Promise.all(['series', 'chart_axes'].map((each) => import(`/assets/${each}.js`)))"
+        ".then(([series, { distinct }]) => {"
+        "const { endsOf, groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
         f"return [{', '.join(SAID)}] }})"
     )
     assert dict(zip(SAID, answers, strict=True)) == SAID

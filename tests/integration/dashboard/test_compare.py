@@ -102,6 +102,9 @@ def test_an_epoch_comes_in_by_itself_and_nothing_is_asked_for_again(page, runs):
     assert after[:2] == before[:2]
     assert after[2] == f"{runs.runs().runs[0].metrics[MAP]:.4f}"
     assert asked == []
+    page.get_by_role("button", name="Curves of run-2").click()  # an axis goes as far as those that are seen
+    page.locator("section[aria-label='lr'] [role=slider]").press("End")
+    assert page.locator("section[aria-label='lr'] [role=slider]").get_attribute("aria-valuetext").startswith("epoch 6:")
 
 
 def test_what_has_not_come_in_yet_counts_and_is_chosen_among_others(browser, address):
@@ -119,12 +122,19 @@ def test_what_has_not_come_in_yet_counts_and_is_chosen_among_others(browser, add
 
 
 def test_curves_are_asked_for_as_their_charts_come_into_view_and_once(browser, address):
-    asked = []
+    asked, held, is_free = [], [], False
     with visited(browser, address, "/", viewport={"width": 390, "height": 600}) as page:
         page.on("request", lambda each: asked.append(each.url) if "/data/curves" in each.url else None)
         page.goto(address + ALL)
         page.wait_for_selector(".plot canvas")
         assert not any("metric=" in url and "lr" in url for url in asked)
+        page.route("**/data/curves*metric=*", lambda route: route.continue_() if is_free else held.append(route))
+        page.locator("section[aria-label='lr']").scroll_into_view_if_needed()
+        page.wait_for_selector("section[aria-label='lr'] .plot[data-none='Loading…']")
+        assert page.locator("section[aria-label='lr'] canvas").count() == 0  # no axes of nothing
+        is_free = True
+        for route in held:
+            route.continue_()
         for title in ("lr", "box_loss"):
             page.locator(f"section[aria-label='{title}']").scroll_into_view_if_needed()
             page.locator(f"section[aria-label='{title}'] canvas").wait_for()

@@ -1,5 +1,5 @@
 // One chart: uPlot with our axes, marks and keys.
-import { incrsOf, logSplits, placeName, precise } from "./chart_axes.js";
+import { distinct, incrsOf, logSplits, placeName, precise } from "./chart_axes.js";
 import { drawMarks } from "./chart_marks.js";
 import { short } from "./words.js";
 
@@ -23,11 +23,11 @@ export function drawChart(box, view, told) {
       width: box.clientWidth,
       height: box.clientHeight,
       legend: { show: false },
-      padding: [10, 14, 0, 0],
+      padding: [10, 24, 0, 0], // half of the last tick
       scales: { x: { time: false, range: rangeX }, y: { distr: now.log ? 3 : 1, range: rangeY } },
       axes: [
-        { ...axis, size: 26, gap: 4, incrs: incrsOf(now.x), space: now.x === "epoch" ? 46 : 70, values: (_, places) => places.map((each) => tick(each)) },
-        { ...axis, gap: 4, size: widthOf, space: 28, values: (_, values) => values.map(precise), ...(now.log && { splits: logSplits, filter: (_, splits) => splits }) },
+        { ...axis, size: 26, gap: 4, incrs: incrsOf(now.x), space: now.x === "epoch" ? 46 : 70, values: (_, places) => distinct(places.map(tick)) },
+        { ...axis, gap: 4, size: widthOf, space: 28, values: (_, values) => distinct(values.map(precise)), ...(now.log && { splits: logSplits, filter: (_, splits) => splits }) },
       ],
       series: [{}, ...now.lines.flatMap((line) => seriesOf(line))],
       cursor: {
@@ -55,6 +55,9 @@ export function drawChart(box, view, told) {
   function dataOf() { return [now.xs, ...now.lines.flatMap((line) => (now.smoothing ? [line.raw, line.values] : [line.values]))]; }
   const tick = (value) => (now.x === "clock" && value % 60 === 0 ? placeName("clock", value, true).replace(/:00$/, "") : placeName(now.x, value, true));
   const main = (number) => 1 + (now.smoothing ? 2 * number + 1 : number);
+
+  /** The first and the last row of what is shown. */
+  function ends() { return now.ends ?? [0, now.xs.length - 1]; }
 
   function rangeX(_, low, high) { return low == null ? [0, 1] : low === high ? [low - 0.5, high + 0.5] : [low, high]; }
 
@@ -85,14 +88,15 @@ export function drawChart(box, view, told) {
   function keyed({ key, shiftKey, altKey, ctrlKey, metaKey }) {
     if (altKey || ctrlKey || metaKey) return false; // the browser's own
     const { min, max } = plot.scales.x;
-    const row = plot.cursor.left >= 0 && plot.cursor.idx != null ? plot.cursor.idx : now.xs.length - 1;
+    const [first, last] = ends();
+    const row = plot.cursor.left >= 0 && plot.cursor.idx != null ? plot.cursor.idx : last;
     const far = shiftKey ? 10 : 1;
-    const to = { ArrowLeft: row - far, ArrowRight: row + far, Home: 0, End: now.xs.length - 1 }[key];
-    if (to != null) return goTo(Math.min(Math.max(to, 0), now.xs.length - 1));
+    const to = { ArrowLeft: row - far, ArrowRight: row + far, Home: first, End: last }[key];
+    if (to != null) return goTo(Math.min(Math.max(to, first), last));
     if (key === "0" || key === "Escape") return told.zoom(null), now.zoom != null;
     if (!"+=-".includes(key) || !now.xs.length) return false;
     const half = ((max - min) / 2) * (key === "-" ? 2 : 0.5);
-    told.zoom([Math.max(now.xs[row] - half, now.xs[0]), Math.min(now.xs[row] + half, now.xs.at(-1))]);
+    told.zoom([Math.max(now.xs[row] - half, now.xs[first]), Math.min(now.xs[row] + half, now.xs[last])]);
     return true;
   }
 
@@ -107,7 +111,7 @@ export function drawChart(box, view, told) {
 
   /** What a screen reader says of the chart: the cursor is a slider, whose value is told when a key moves it. */
   function describe(row) {
-    const at = row ?? now.xs.length - 1;
+    const at = row ?? ends()[1];
     const values = now.lines.filter((line) => !line.hidden).map((line) => `${line.label}: ${short(line.raw[at])}`);
     box.setAttribute("aria-valuemax", Math.max(now.xs.length, 1));
     box.setAttribute("aria-valuenow", Math.max(at + 1, 1));
@@ -115,8 +119,8 @@ export function drawChart(box, view, told) {
   }
 
   function setZoom() {
-    const [min, max] = now.zoom ?? [now.xs[0] ?? 0, now.xs.at(-1) ?? 1];
-    plot.setScale("x", { min, max });
+    const [min, max] = now.zoom ?? ends().map((row) => now.xs[row]);
+    plot.setScale("x", min === max ? { min: min - 0.5, max: max + 0.5 } : { min, max });
   }
 
   return {
@@ -124,7 +128,7 @@ export function drawChart(box, view, told) {
     update(newer) {
       now = newer;
       plot.setData(dataOf(), now.zoom == null);
-      if (now.zoom) setZoom();
+      setZoom();
       describe(null);
     },
     /** Show what `zoom` says, of the same values. */

@@ -4,6 +4,9 @@ import { moment, short } from "./words.js";
 /** A number on an axis, whose neighbours may differ from it by little. */
 export const precise = (value) => (short(value).includes("e") ? short(value) : String(Number(value.toPrecision(7))));
 
+/** Ticks in words, each once. */
+export const distinct = (said) => said.map((each, at) => (each === said[at - 1] ? "" : each));
+
 const two = (value) => String(Math.floor(value)).padStart(2, "0");
 
 /** A place on the horizontal axis in words: "1:05:00" of time, "14:30:05" of the clock, "epoch 12" of any other. */

@@ -30,7 +30,11 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
     entries = view.lines.map(entryOf);
     legend.classList.toggle("many", entries.length > MANY);
     tell(null);
-    if (box.clientWidth) chart = drawChart(box, view, { cursor: tell, zoom });
+    const isEmpty = view.lines.every((line) => line.raw.every((each) => each == null));
+    box.dataset.none = !isEmpty ? "" : view.isLoading ? "Loading…" : "No values";
+    chart = null;
+    if (isEmpty) box.setAttribute("aria-valuetext", box.dataset.none);
+    else if (box.clientWidth) chart = drawChart(box, view, { cursor: tell, zoom });
     stale = !chart;
   }
 

@@ -3,7 +3,7 @@ import { h } from "./base.js";
 import { cardFor, MANY } from "./chart_card.js";
 import { controlsOf } from "./chart_controls.js";
 export { keepSettings, keptSettings } from "./chart_controls.js";
-import { alone, axisOf, groupsOf, smoothed, valuesOf } from "./series.js";
+import { alone, axisOf, endsOf, groupsOf, smoothed, valuesOf } from "./series.js";
 import { paint } from "./words.js";
 
 const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]];
@@ -12,11 +12,9 @@ const COLOURS = 10; // --run-0 … --run-9 of style.css
 /**
  * Show charts. They are built when they come into view, and given up when they are far from it.
  * @param {HTMLElement} place
- * @param {object} options  `series`: the runs, see series.js; `settings`: how they are shown at first; `axes`: those that
- *   may be chosen, the first by default; `controls`: whether a person may set anything; `changed(settings)`: is told what
- *   was set; `wanted(metrics)`: is told of what a chart comes into view.
- *   Settings: `x`: an axis; `smoothing`: the weight of a moving average, up to 0.999; `log`: whether vertical axes are
- *   logarithmic; `filter`: words of titles or metrics; `zoom`: [from, to] on the horizontal axis, or null for all.
+ * @param {object} options  `series`: see series.js; `settings`: how they are shown at first, see chart_controls.js; `axes`:
+ *   that may be chosen; `controls`: whether a person may set anything; `changed(settings)`: is told what was set;
+ *   `wanted(metrics)`: is told of what a chart comes into view.
  * @returns `update(series)` draws what has changed of the same runs, or others; `set(settings)` changes some.
  */
 export function charts(place, { series, settings = {}, axes = ["epoch", "time"], controls = true, changed = () => {}, wanted = () => {} }) {
@@ -86,7 +84,10 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
 
   function viewOf(title) {
     axis ??= axisOf(series, state.x);
-    return { ...axis, ...state, sync, single: series.length === 1, lines: linesOf(title) };
+    const names = groups.get(title) ?? [];
+    const rows = axis.rows.filter((_, at) => !series[at].hidden && names.some((name) => series[at].columns.values[name]));
+    const isLoading = series.some((run) => names.some((name) => run.isAwaited?.(name)));
+    return { ...axis, ...state, ends: endsOf(rows), isLoading, sync, single: series.length === 1, lines: linesOf(title) };
   }
 
   function linesOf(title) {

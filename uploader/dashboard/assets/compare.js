@@ -21,9 +21,9 @@ let asking = null;
 let pause = 0;
 let isBegun = false;
 
-const seriesOf = ({ key, line, facts, epochs }) => ({
+const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
   key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), hidden: hidden.has(key),
-  columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at });
+  columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) });
 
 /** Write again what is not as it was; a part that somebody is reading stays where it is. */
 function show() {

@@ -12,6 +12,7 @@ export async function comparedRun(key) {
   const run = { key, ...told, known: new Set(Object.keys(told.epochs.values)) };
   const { values, at } = run.epochs;
   run.epochs.values = Object.fromEntries(names.map((name) => [name, values[name] ?? at.map(() => null)]));
+  run.awaited = new Set(names.filter((name) => !run.known.has(name)));
   return run;
 }
 
@@ -24,6 +25,7 @@ export async function askCurves(run, names) {
     const { epochs } = await data("/data/curves", [["key", run.key], ...asked.map((name) => ["metric", name])]);
     const row = new Map(epochs.at.map((at, place) => [at, place]));
     for (const name of asked) {
+      run.awaited.delete(name);
       const told = epochs.values[name] ?? [];
       run.epochs.values[name] = run.epochs.at.map((at, place) => told[row.get(at)] ?? run.epochs.values[name][place]);
     }
@@ -43,7 +45,7 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
     upsert(run.epochs, epochs);
     for (const [name, values] of Object.entries(epochs.values)) run.line.metrics[name] = values.at(-1);
   }
-  if (isWhole) run.known = new Set(Object.keys(run.epochs.values));
+  if (isWhole) [run.known, run.awaited] = [new Set(Object.keys(run.epochs.values)), new Set()];
   if (facts) Object.assign(run.line.metrics, facts.evaluation);
 }
 

@@ -5,7 +5,7 @@ const STEPS = 2000; // places on an axis of time that several runs share: no scr
 /**
  * One run in charts: `key`; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
  * "var(--run-3)", without which each has its own; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
- * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `began`, from when its time is counted.
+ * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `isAwaited(name)`, whether a metric was not asked for yet; `began`, from when its time is counted.
  * @typedef {object} Series
  */
 
@@ -59,6 +59,12 @@ export function axisOf(series, x) {
   const xs = [...new Set(own.flat())].filter(Number.isFinite).sort((a, b) => a - b);
   const index = new Map(xs.map((place, row) => [place, row]));
   return { xs, rows: own.map((places) => places.map((place) => index.get(place) ?? null)) };
+}
+
+/** The first and the last place of some runs' rows. */
+export function endsOf(rows) {
+  const known = rows.flatMap((each) => [each.find((to) => to != null), each.findLast((to) => to != null)]).filter((to) => to != null);
+  return known.length ? [Math.min(...known), Math.max(...known)] : undefined;
 }
 
 function placesOf({ columns, began }, x) {
