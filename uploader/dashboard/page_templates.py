@@ -3,11 +3,9 @@
 What the classes of `style.css` are for, which no browser has to load:
 
 - bar, home, source, connection: the head of a page; its connection is data-live="yes|no".
-- skip, sr, quiet, mono, number: the skip link; for screen readers only; what steps back; code; digits
-  (aligned).
+- skip, sr, quiet, number: the skip link; for screen readers only; what steps back; digits (aligned).
 - ends: a name that is cut before its end where there is no room (words.js: ends()).
-- stack, row, grow, grid: below each other; beside each other, wrapping; what takes the room; cards in
-  columns.
+- stack, row, grow: below each other; beside each other, wrapping; what takes the room.
 - card, facts, notice, empty: a panel; a <dl> of labels and values; a message (data-kind); what to do where
   nothing is.
 - chip, tag: a state with its sign, data-kind="good|busy|bad|warn|idle" (chip()); a word that somebody gave.

@@ -4,7 +4,7 @@ import { bytes, count } from "./words.js";
 
 const KEPT = "uploader-key";
 
-/** Ask in a dialog; returns what was written, true where nothing is to be written, undefined if it was cancelled, or null if only closed. */
+/** Ask in a dialog; returns what was written, true where nothing is to be written, undefined if cancelled, null if closed. */
 const ask = ({ title, body, field, verb, danger, must, error }) => new Promise((resolve) => {
   const go = h("button", { type: "submit", class: danger ? "danger" : "primary", disabled: must != null && field.value !== must }, verb);
   field?.addEventListener("input", () => { go.disabled = must != null && field.value !== must; });
@@ -66,7 +66,7 @@ const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", dele
  * @param {function(string, string): void} told  is told an error, or "", and which action it was
  */
 export function buttonsOf(of, told) {
-  const written = new Map(); // what was refused, or left by Escape, for the next time
+  const written = new Map(); // but not taken, for the next time
   return of().facts.actions.map((action) => h("button", { type: "button", class: action === "delete" ? "danger" : null, onclick: () => act(action) }, WORDS[action]));
 
   async function act(action) {

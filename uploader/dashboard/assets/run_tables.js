@@ -30,6 +30,7 @@ function table(label, heads, rows) {
   return wide(label, h("table", {}, h("thead", {}, head), body));
 }
 
+const numberOf = (epoch) => (epoch + 1).toLocaleString("en");
 const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
 
 /** Every metric's last and best value, and that of the final evaluation. `update` writes what has changed. */
@@ -52,7 +53,7 @@ export function valuesOf() {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
         const best = !isJudged(name) ? -1 : known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
-        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : columns.at[best] + 1, evaluation[name]].map(short);
+        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : numberOf(columns.at[best]), evaluation[name]].map(short);
         cells.get(name).forEach((cell, at) => { if (cell.textContent !== told[at]) cell.textContent = told[at]; });
       }
     },
@@ -79,12 +80,12 @@ function flat(value, path = "") {
 }
 
 /** What epochs told that is no finite number, and so in no chart. */
-export const othersOf = (all) => table("Values that are no numbers", ["Epoch", "Name", "Value"], all.map(({ epoch, name, value }) => row(String(epoch + 1), name, value)));
+export const othersOf = (all) => table("Values that are no numbers", ["Epoch", "Name", "Value"], all.map(({ epoch, name, value }) => row(numberOf(epoch), name, value)));
 
 /** Checkpoints with what identifies them. */
 export function checkpointsOf(all) {
   return table("Checkpoints", ["Name", "Epoch#", "Size#", "State", "Saved", "SHA-256", "File"], all.map((one) => row(
-    one.name, one.epoch == null ? "–" : String(one.epoch + 1), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
+    one.name, one.epoch == null ? "–" : numberOf(one.epoch), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
     one.sha256 ? [h("code", { title: one.sha256 }, one.sha256.slice(0, 12)), copyOf(one.sha256, `the SHA-256 of ${one.name}`)] : "–",
     one.download ? h("a", { class: "button", href: at(one.download), download: one.name }, "Download") : h("span", { class: "quiet" }, "not here"))));
 }
