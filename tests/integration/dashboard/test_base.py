@@ -132,6 +132,8 @@ SAID = {
     "['lr', 'lr/pg0', 'train/learning_rate', 'gradNorm/all', 'global_step', 'epoch'].some(isJudged)": False,
     "['metrics/mAP50(B)', 'val_loss', 'loss_step', 'clrs', 'grade'].every(isJudged)": True,
     "[...new Set(colours('abcdefghij').values())].length": 10,
+    # Nor do three share one while another is had by one only: a, k and u would.
+    "Object.values(Object.groupBy(colours('abcdefghijku').values(), (it) => it)).every((it) => !it[2])": True,
 }
 
 

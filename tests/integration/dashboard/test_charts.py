@@ -203,6 +203,7 @@ SAID = {
     ],
     "endsOf([[2, 3, null], [null, 1], [null]])": [1, 3],
     "distinct(['1e+15', '1e+15', '2e+15'])": ["1e+15", "", "2e+15"],
+    "new Set(Array.from({ length: 8 }, (_, at) => String(dashOf(at)))).size": 8,
     "titleOf('val/seg_loss')": "seg_loss",
     "titleOf('lr/pg2')": "lr",
     "titleOf('metrics/mAP50(M)')": "metrics/mAP50(M)",
@@ -219,7 +220,7 @@ def test_rows_become_lines(still):
     answers = still.evaluate(
         "Promise.all(['series', 'chart_axes'].map((each) => import(`/assets/${each}.js`)))"
         ".then(([series, { distinct }]) => {"
-        "const { endsOf, groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
+        "const { dashOf, endsOf, groupsOf, timed, upsert, smoothed, alone, valuesOf, titleOf, axisOf } = series;"
         f"return [{', '.join(SAID)}] }})"
     )
     assert dict(zip(SAID, answers, strict=True)) == SAID

@@ -169,6 +169,18 @@ def test_what_is_deleted_or_was_never_there_leaves_the_others(browser, address, 
         assert page.locator("#head li").inner_text().startswith("run-0")
 
 
+def test_a_dozen_runs_have_lines_of_their_own_and_a_legend(browser):
+    with shown(ShownRuns(runs=12, epochs=2)) as address:
+        path = "/compare?" + "&".join(f"run=local/demo/run-{number}" for number in range(12))
+        with visited(browser, address, path) as page:
+            swatches = page.locator("section[aria-label='metrics/mAP50(B)'] .legend .swatch")
+            swatches.nth(11).wait_for()
+            looks = swatches.evaluate_all(
+                "all => all.map(each => each.className + each.style.getPropertyValue('--run'))"
+            )
+    assert len(set(looks)) == 12
+
+
 def test_nothing_is_wider_than_the_page(page):
     for width in (390, 768, 1280):
         page.set_viewport_size({"width": width, "height": 844})

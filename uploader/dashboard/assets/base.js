@@ -52,7 +52,7 @@ export function follow(cursors, on) {
     stream.addEventListener("trouble", (event) => told(JSON.parse(event.data).error));
     stream.addEventListener("error", async () => {
       connected(false);
-      // A browser tries again by itself, but not after an answer that is no stream, such as a proxy's 502; nor does it tell which.
+      // A browser tries again, but not after an answer that is no stream, such as a proxy's 502; nor does it tell which.
       if (mine.readyState !== EventSource.CLOSED) return;
       const { status } = await fetch(at("/data/trends")).catch(() => ({}));
       if (stream !== mine) return;

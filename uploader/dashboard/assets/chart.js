@@ -11,7 +11,7 @@ export function drawChart(box, view, told) {
   let now = view;
   const plot = new uPlot(optionsOf(), dataOf(), box);
   plot.over.addEventListener("dblclick", () => told.zoom(null));
-  box.onkeydown = (event) => { if (keyed(event)) event.preventDefault(); }; // a handler that returns false would take every key
+  box.onkeydown = (event) => { if (keyed(event)) event.preventDefault(); }; // to return false would cancel
   describe(null);
   setZoom();
 

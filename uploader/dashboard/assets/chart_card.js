@@ -4,7 +4,7 @@ import { drawChart } from "./chart.js";
 import { placeName } from "./chart_axes.js";
 import { short } from "./words.js";
 
-/** More lines, and a legend shows only those near the cursor. */
+/** More lines, and a legend scrolls, and shows those near the cursor. */
 export const MANY = 8;
 
 /**
@@ -89,7 +89,8 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
 
 /** The lines that are nearest to the cursor, from above. */
 function nearest(items, cursor) {
+  if (!cursor) return items;
   const far = ({ said }) => Math.abs(said - cursor.y);
-  const there = cursor ? items.filter(({ said }) => said != null) : [];
+  const there = items.filter(({ said }) => said != null);
   return there.sort((a, b) => far(a) - far(b)).slice(0, MANY).sort((a, b) => b.said - a.said);
 }

@@ -3,16 +3,14 @@ import { h } from "./base.js";
 import { cardFor, MANY } from "./chart_card.js";
 import { controlsOf } from "./chart_controls.js";
 export { keepSettings, keptSettings } from "./chart_controls.js";
-import { alone, axisOf, endsOf, groupsOf, smoothed, valuesOf } from "./series.js";
+import { alone, axisOf, dashOf, endsOf, groupsOf, smoothed, valuesOf } from "./series.js";
 import { paint } from "./words.js";
 
-const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3]];
 const COLOURS = 10; // --run-0 … --run-9 of style.css
 
 /**
  * Show charts. They are built when they come into view, and given up when they are far from it.
- * @param {HTMLElement} place
- * @param {object} options  `series`: see series.js; `settings`: how they are shown at first, see chart_controls.js; `axes`:
+ * @param {object} options `series`: see series.js; `settings`: how they are shown at first, see chart_controls.js; `axes`:
  *   that may be chosen; `controls`: whether a person may set anything; `changed(settings)`: is told what was set;
  *   `wanted(metrics)`: is told of what a chart comes into view.
  * @returns `update(series)` draws what has changed of the same runs, or others; `set(settings)` changes some.
@@ -102,7 +100,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
         label: [run.label, names.length > 1 || !run.label ? name : ""].filter(Boolean).join(" "),
         colour: run.colour ?? `var(--run-${at % COLOURS})`,
         stroke: inked(run.colour ?? `var(--run-${at % COLOURS})`),
-        dash: run.colour ? DASHES[at % DASHES.length] : undefined,
+        dash: dashOf(run.colour ? 2 * run.round + at : Math.floor(at / COLOURS)),
         raw,
         values: state.smoothing ? smoothed(raw, state.smoothing) : raw,
         alone: alone(raw),

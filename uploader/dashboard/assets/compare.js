@@ -21,8 +21,10 @@ let asking = null;
 let pause = 0;
 let isBegun = false;
 
+/** How many runs of the same colour are before it, of those that the address names: 0 and more. */
+const roundOf = (key) => [...colour.keys()].filter((each) => colour.get(each) === colour.get(key)).indexOf(key);
 const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
-  key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), hidden: hidden.has(key),
+  key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), round: roundOf(key), hidden: hidden.has(key),
   columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) });
 
 /** Write again what is not as it was; a part that somebody is reading stays where it is. */

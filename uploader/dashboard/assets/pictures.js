@@ -2,7 +2,7 @@
 import { data, h } from "./base.js";
 import { cardFor } from "./chart_card.js";
 import { matrixOf } from "./matrix.js";
-import { alone } from "./series.js";
+import { alone, dashOf } from "./series.js";
 import { paint, short } from "./words.js";
 
 /** A trainer's plots by their types: their titles, and their horizontal axes. */
@@ -82,9 +82,10 @@ function curves(title, x, plot, names) {
   const rows = byName ? Object.values(plot.y) : Array.isArray(plot.y[0]) ? plot.y : [plot.y];
   const labels = byName ? Object.keys(plot.y) : rows.map((_, row) => names[row] ?? (rows.length > 1 ? `class ${row}` : "all classes"));
   const scores = byName ? [] : (plot.ap ?? []).map((each) => (Array.isArray(each) ? each[0] : each));
-  const many = rows.length > 8;
+  const many = !byName && rows.length > 8;
   const lines = rows.map((values, row) => lineOf(labels[row], values, many ? "var(--frame)" : `var(--run-${(row + 1) % 10})`, scores[row]));
   if (!byName && rows.length > 1) lines.push({ ...lineOf("all classes", plot.x.map((_, at) => mean(rows.map((row) => row[at]))), "var(--accent)", mean(scores)), width: 3 });
+  if (!many) lines.forEach((line, at) => { line.dash = dashOf(Math.floor(at / 10)); });
   const order = plot.x.map((_, at) => at).sort((a, b) => plot.x[a] - plot.x[b]);
   const state = { xs: order.map((at) => plot.x[at]), lines: lines.map((line) => ({ ...line, values: order.map((at) => line.values[at]) })), x, zoom: null, sync: null, isBare: !byName };
   const card = cardFor(title, { hidden: new Set(), viewOf: () => ({ ...state, lines: state.lines.map(inked) }), zoom: (zoom) => { state.zoom = zoom; card.zoom(zoom); } });

@@ -11,7 +11,7 @@ export function timeLeft({ state, epochs_done: done, epochs_planned: planned }, 
   if (state !== "running" || !planned || planned <= done) return "";
   const known = times.slice(-RECENT - 1).map((each) => Date.parse(each) / 1000).filter(Number.isFinite);
   const took = known.slice(1).map((time, row) => time - known[row]).sort((one, other) => one - other);
-  const each = took[(took.length - 1) >> 1]; // the median, since between two sessions nobody trained
+  const each = took[(took.length - 1) >> 1]; // the median: between sessions nobody trained
   return each > 0 ? `about ${duration(each * (planned - done))} left` : "";
 }
 

@@ -1,12 +1,15 @@
 // Runs' values as lines of charts. Pure functions.
 
-const STEPS = 2000; // places on an axis of time that several runs share: no screen shows more
+const STEPS = 2000; // places on a shared axis of time: no screen shows more
+
+const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [1, 5], [3, 6], [14, 3, 1, 3]];
+/** How the lines of one colour differ. */
+export const dashOf = (number) => DASHES[number % DASHES.length];
 
 /**
  * One run in charts: `key`; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
- * "var(--run-3)", without which each has its own; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
- * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `isAwaited(name)`, whether a metric was not asked for yet; `began`, from when its time is counted.
- * @typedef {object} Series
+ * "var(--run-3)", without which each has its own; `round`, how many others had it before; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
+ * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `isAwaited(metric)`; `began`, from when its time is counted.
  */
 
 /** The title of the chart that a metric belongs to: training and validation loss share one. */
@@ -82,7 +85,7 @@ function rounded(own) {
 
 /**
  * A metric's values by place on the axis: undefined where none was told, which its line goes across, and null where one
- * was that cannot be drawn, which is a gap: those of the epochs in `gaps`, and on a logarithmic axis what is not above 0.
+ * cannot be drawn, which is a gap: in the rows `gaps`, and on a logarithmic axis not above 0.
  */
 export function valuesOf(column, rows, length, log, gaps = []) {
   const found = new Array(length);

@@ -97,9 +97,10 @@ export const ends = (name) => (name.length < 16 ? name : [h("span", {}, name.sli
 export function colours(keys, taken = new Map()) {
   for (const key of keys) {
     if (taken.has(key)) continue;
-    const used = new Set(taken.values());
+    const count = (one) => [...taken.values()].filter((colour) => colour === `var(--run-${one})`).length;
+    const least = Math.min(...Array.from({ length: 10 }, (_, one) => count(one)));
     let slot = [...key].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) >>> 0, 7) % 10;
-    for (let tries = 0; tries < 10 && used.has(`var(--run-${slot})`); tries++) slot = (slot + 1) % 10;
+    while (count(slot) > least) slot = (slot + 1) % 10;
     taken.set(key, `var(--run-${slot})`);
   }
   return taken;
