@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from journal.kinds import COMPLETE, DETAIL, EPOCH, FAILED, REGISTRATION, listed
 from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, recorded_epoch
-from journal.schema.tables import rank
+from journal.schema.tables import epochs, rank
 from journal.sessions.identity import INTENT
 from journal.storage.database import Begin
 
@@ -25,7 +25,7 @@ def _of_sessions(kinds: str, order: str, most: int, sessions: str) -> TextClause
     """Return the query for some events of each session of chosen runs, those of a run in its order."""
     return text(
         f"""
-        SELECT s.run_id, m.kind, m.key, m.payload, m.created_at, {rank("m", "s")} AS place
+        SELECT s.run_id, m.kind, m.key, m.payload, m.created_at, {rank("m", "s")} AS place, s.id AS session, m.seq
         FROM sessions s JOIN events m ON m.id IN (SELECT e.id FROM events e
                                                   WHERE e.session_id = s.id AND e.kind IN ({kinds})
                                                   ORDER BY e.seq {order} LIMIT {most})
@@ -41,6 +41,12 @@ _NEWEST = _of_sessions(listed([EPOCH]), "DESC", 2, "1")  # two, since the last m
 _DETAILS = _of_sessions(listed([DETAIL]), "DESC", 100, f"s.purpose = '{INTENT}'")
 _CHANGED = text("SELECT DISTINCT run_id FROM events WHERE id > :after")
 _LAST = text("SELECT coalesce(max(id), 0) FROM events")
+_COUNTED = text(
+    f"SELECT r.id, {epochs('r')} FROM runs r WHERE r.id IN (SELECT value FROM json_each(:runs))"  # noqa: S608 - as above
+)
+_FEW = 10
+"""The epochs of so many runs are counted at once, which looks at each of their events, if these are not many."""
+_SHORT = 5000
 _AT_ONCE = 200  # runs in one transaction, as a long reader would keep the log from folding
 
 
@@ -53,12 +59,14 @@ class RunGist:
         newest: Its last two epochs by their number, the final evaluation perhaps among them.
         end: Payload of its last `training_complete` or `training_failed`, where it has ended.
         details: What people want platforms to say of its model, by the name of the field.
+        epochs: How many it has trained, where that can be less than its last epoch's number tells; else None.
     """
 
     registration: Mapping[str, Any] = field(default_factory=dict)
     newest: Sequence[RecordedEpoch] = ()
     end: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
 
 
 class RunsReader:
@@ -107,11 +115,25 @@ def _gists(connection: Connection, runs: Sequence[str], over: Sequence[str]) -> 
     details: dict[str, dict[str, Any]] = {}
     for run, key, told in _payloads(connection, _DETAILS, runs):
         details.setdefault(run, {})[key] = told.get(key)
-    epochs = _newest_epochs(connection, runs)
+    newest, most = _newest_epochs(connection, runs)
+    is_few = len(runs) <= _FEW
+    wanted = [run for run in runs if (is_few and most[run] <= _SHORT) or _is_sparse(newest.get(run, ()), most[run])]
+    counted = _counted(connection, wanted)
     return {
-        run: RunGist(registrations.get(run, {}), epochs.get(run, ()), ends.get(run, {}), details.get(run, {}))
+        run: RunGist(
+            registrations.get(run, {}), newest.get(run, ()), ends.get(run, {}), details.get(run, {}), counted.get(run)
+        )
         for run in runs
     }
+
+
+def _is_sparse(newest: Sequence[RecordedEpoch], most: int) -> bool:
+    """Return whether a run has fewer epochs than its last one's number tells, as its sessions have too few events."""
+    return any(one.epoch >= most for one in newest)
+
+
+def _counted(connection: Connection, runs: Sequence[str]) -> Mapping[str, int]:
+    return {run: count for run, count in connection.execute(_COUNTED, {"runs": json.dumps([*runs])}) if count}
 
 
 def _changed(connection: Connection, after: int | None) -> tuple[frozenset[str], int]:
@@ -121,15 +143,21 @@ def _changed(connection: Connection, after: int | None) -> tuple[frozenset[str],
     return frozenset(connection.execute(_CHANGED, {"after": after}).scalars()), last
 
 
-def _newest_epochs(connection: Connection, runs: Collection[str]) -> Mapping[str, Sequence[RecordedEpoch]]:
+def _newest_epochs(
+    connection: Connection, runs: Collection[str]
+) -> tuple[Mapping[str, Sequence[RecordedEpoch]], Mapping[str, int]]:
+    """Return the last two epochs of runs, and how many events, at most, their sessions had when these were recorded."""
     newest: dict[str, dict[str, Row[Any]]] = {}
+    events: dict[str, dict[int, int]] = {run: {} for run in runs}
     for row in connection.execute(_NEWEST, {"runs": json.dumps([*runs])}):
         newest.setdefault(row.run_id, {})[row.key] = row  # the later one replaces
+        events[row.run_id][row.session] = max(row.seq, events[row.run_id].get(row.session, 0))
     read = {run: [recorded_epoch(row.payload, row.created_at) for row in rows.values()] for run, rows in newest.items()}
-    return {
+    last = {
         run: sorted((one for one in epochs if one is not None), key=lambda one: one.epoch)[-2:]
         for run, epochs in read.items()
     }
+    return last, {run: sum(sessions.values()) for run, sessions in events.items()}
 
 
 def _payloads(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ from sqlalchemy import Connection, text
 
 from journal.kinds import EPOCH, MEDIA, SYSTEM_METRICS
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
+from journal.reading.non_numbers import other_epochs
 from journal.reading.recorded_epochs import RecordedEpoch, grown_epochs
 from journal.schema.tables import RANK
 
+_OTHERS = 500
+"""So many epochs are looked at for what is no finite number."""
 _SAMPLES = text(
     f"""
     SELECT e.created_at, CASE e.kind WHEN '{EPOCH}' THEN json_extract(e.payload, '$.system') ELSE e.payload END AS told
@@ -48,6 +51,8 @@ class RunGrowth:
         is_cut: Whether it printed more before.
         best: The epoch of the best fitness; None where none was told.
         media: How many images and plots a loop has logged.
+        others: The number and the payload of the newest epochs that may have told something else than finite numbers,
+            the newest first.
     """
 
     last: int
@@ -59,6 +64,7 @@ class RunGrowth:
     is_cut: bool
     best: int | None
     media: int
+    others: Sequence[tuple[int, Mapping[str, Any]]]
 
 
 def last_event(connection: Connection, run_id: str) -> int:
@@ -88,6 +94,7 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
         is_cut=is_cut,
         best=connection.execute(_BEST, values).scalar(),
         media=connection.execute(_MEDIA, values).scalar_one(),
+        others=[*other_epochs(connection, run_id, _OTHERS)],
     )
 
 

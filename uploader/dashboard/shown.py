@@ -234,10 +234,12 @@ class Progress:
     Attributes:
         facts: They take the place of the facts of the same labels.
         best: The epoch of its best fitness, or None if that has not moved.
+        others: What the epochs that are new told that is no finite number, in place of what those epochs told before.
     """
 
     facts: Sequence[Fact] = ()
     best: int | None = None
+    others: Sequence[ValueLine] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from journal.reading.run_reader import RunContents
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from uploader.addresses import shown
 from uploader.dashboard.columns import number
+from uploader.dashboard.other_values import other_values
 from uploader.dashboard.shown import CheckpointLine, DeliveryLine, DestinationLine, Fact, Number, RunFacts
 
 TOOK = "Took"
@@ -58,6 +59,7 @@ def run_facts(
         deliveries=[_delivery(one) for one in contents.deliveries if one.state in _OPEN],
         best=_best(gist, growth),
         evaluation=_numbers(growth.evaluation.metrics) if growth.evaluation else {},
+        others=other_values(growth.others),
         pictures=len(gist.end.get("plots") or ()) + growth.media,
     )
 

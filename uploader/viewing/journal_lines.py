@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from journal.reading.overview import RunOverview
@@ -32,7 +32,7 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
         ended_at=None if run.state == "running" else run.last_sign_at,
         heard_at=run.last_sign_at,
         seconds=run.seconds,
-        epochs_done=newest[0].epoch + 1 if newest else 0,
+        epochs_done=_done(gist, newest),
         epochs_planned=_planned(gist.registration.get("epochs")),
         metrics=_metrics(gist.end, newest[0] if newest else None),
         arguments=_arguments(gist.registration),
@@ -70,6 +70,12 @@ def _metrics(end: Mapping[str, Any], newest: RecordedEpoch | None) -> dict[str, 
 def _arguments(registration: Mapping[str, Any]) -> Mapping[str, Any]:
     told = registration.get("trainArgs")
     return told if isinstance(told, Mapping) else {}
+
+
+def _done(gist: RunGist, newest: Sequence[RecordedEpoch]) -> int:
+    if gist.epochs is not None:
+        return gist.epochs
+    return newest[0].epoch + 1 if newest else 0
 
 
 def _planned(epochs: Any) -> int | None:

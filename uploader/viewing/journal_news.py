@@ -18,7 +18,7 @@ from journal.folder import Journal
 from journal.mirror.mirror_state import states
 from journal.reading.console_text import ConsoleChunk
 from journal.reading.run_growth import RunGrowth
-from journal.reading.run_reader import RunReader
+from journal.reading.run_reader import RunContents, RunReader
 from uploader.console_chunks import folded
 from uploader.dashboard.columns import columns, evenly, machine_columns
 from uploader.dashboard.shown import Progress, RunFacts, RunNews
@@ -43,16 +43,18 @@ def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -
         since: A cursor of an earlier call, or None.
     """
     after, known_line, known_facts = _read_cursor(since)
-    line, reader = run.line, RunReader(opened.begin, run.line.key)
+    reader = RunReader(opened.begin, run.line.key)
     growth = reader.growth(after, _LINES)
-    facts = _facts(reader, folder, run, growth)
+    contents = reader.contents(epochs=_FEW, lines=1, deliveries=_DELIVERIES)
+    facts = _facts(contents, folder, run, growth)
+    line = replace(run.line, epochs_done=contents.report.epochs)  # which is dear to count for all of a list
     told_line, told_facts = _digest(line), _digest(_lasting(facts))
     is_known = told_facts == known_facts
     return RunNews(
         cursor=json.dumps([growth.last, told_line, told_facts], separators=(",", ":")),
         line=None if told_line == known_line else line,
         facts=None if is_known else facts,
-        progress=_progress(facts) if is_known and growth.epochs else None,
+        progress=_progress(facts, growth) if is_known and growth.epochs else None,
         epochs=columns(
             [one.epoch for one in growth.epochs],
             [one.recorded_at for one in growth.epochs],
@@ -71,22 +73,23 @@ def console_text(chunks: Sequence[ConsoleChunk]) -> str:
     return "".join(f"{line}\n" for chunk in chunks for line in folded(chunk.text))
 
 
-def _facts(reader: RunReader, folder: Path, run: ListedRun, growth: RunGrowth) -> RunFacts:
+def _facts(contents: RunContents, folder: Path, run: ListedRun, growth: RunGrowth) -> RunFacts:
     key = run.line.key
-    contents = reader.contents(epochs=_FEW, lines=1, deliveries=_DELIVERIES)
     kept = {one.sha256 for one in contents.checkpoints if one.is_kept and (folder / "blobs" / one.sha256).is_file()}
     downloads = {sha256: f"/data/checkpoint?{urlencode({'key': key, 'sha256': sha256})}" for sha256 in kept}
     mirrors = states(folder, [key]).get(key, ())
     return run_facts(contents, run.gist, growth, mirrors=mirrors, downloads=downloads, save_dir=run.save_dir)
 
 
-def _progress(facts: RunFacts) -> Progress:
-    return Progress([one for one in facts.facts if one.label in MOVING], facts.best)
+def _progress(facts: RunFacts, growth: RunGrowth) -> Progress:
+    new = {one.epoch for one in growth.epochs}
+    others = [one for one in facts.others if one.epoch in new]
+    return Progress([one for one in facts.facts if one.label in MOVING], facts.best, others)
 
 
 def _lasting(facts: RunFacts) -> RunFacts:
     """Return the facts without those that move while a run is trained."""
-    return replace(facts, facts=[one for one in facts.facts if one.label not in MOVING], best=None)
+    return replace(facts, facts=[one for one in facts.facts if one.label not in MOVING], best=None, others=())
 
 
 def _read_cursor(since: str | None) -> tuple[int, str, str]:

@@ -134,10 +134,11 @@ def test_what_is_new_appears_in_place_and_the_page_stays_as_it_was(page, run):
     page.evaluate("document.querySelector('#values tbody tr').kept = true")
     again = {name: [value, value] for name, value in values_of(0, 9).items()}
     run.tell(epochs=Columns([2, 3], ["2026-11-01T00:00:40Z", "2026-11-01T00:00:50Z"], again))
-    run.tell(progress=Progress([Fact("Took", 95_000, "milliseconds")]))
+    run.tell(progress=Progress([Fact("Took", 95_000, "milliseconds")], others=[ValueLine(2, "loss", "inf")]))
     run.tell(line=replace(run.runs().runs[0], trouble="The disk is full", tags=["night"]))
     page.get_by_text("The disk is full").wait_for()
     assert page.locator("dl.facts dd").all_inner_texts() == ["javascript:alert(1)", "1 min 35 s"]
+    assert page.locator("#others tbody tr").all_text_contents() == ["3lossinf", "2val/box_lossNaN"]
     last = {row[0]: row[1] for row in rows(page, "values")}
     assert {name: last[name] for name in again} == {name: f"{values[1]:.4g}" for name, values in again.items()}
     assert page.evaluate("document.querySelector('#values tbody tr').kept")

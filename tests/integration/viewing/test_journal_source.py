@@ -26,7 +26,7 @@ from journal.read_only import read_journal, reading
 from journal.records import Outcome
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
-from uploader.dashboard.shown import RunList
+from uploader.dashboard.shown import RunList, ValueLine
 from uploader.viewing import taken_copy
 from uploader.viewing.journal_runs import JournalRuns
 from uploader.viewing.journal_source import JournalSource
@@ -306,6 +306,49 @@ def test_a_mirror_that_cannot_be_read_is_said_so_until_the_next_look(journals: R
         (tmp_path / "away").rename(there)
         clock.now += 10
         assert [line.key for line in source.runs().runs] == [key]
+
+
+@pytest.mark.parametrize("runs", [1, 11])
+def test_epochs_are_counted_and_not_taken_from_the_last_one_s_number(
+    journals: Recordings, source: JournalSource, runs: int
+) -> None:
+    for name in range(runs):
+        training = journals.begin(f"t{name}")
+        for number in (0, 1, 9):
+            epoch(training, number, 0.5)
+    assert [line.epochs_done for line in source.runs().runs] == [3] * runs
+
+
+def test_where_many_runs_have_other_events_as_well_the_run_s_own_page_counts_its_epochs(
+    journals: Recordings, source: JournalSource
+) -> None:
+    trainings = [journals.begin(f"t{number}") for number in range(11)]
+    for training in trainings:
+        for number in range(10):
+            training.console(number)
+        epoch(training, 0, 0.5)
+        epoch(training, 9, 0.5)
+    line = source.news(trainings[0].run.id).line
+    assert line is not None
+    assert line.epochs_done == 2
+
+
+def test_what_epochs_tell_that_is_no_number_is_named_and_moves_with_them(
+    journals: Recordings, source: JournalSource
+) -> None:
+    training = journals.begin()
+    odd: dict[str, Any] = {"nonFinite": {"loss": "nan"}, "values": {"note": [1, "a"]}}
+    for number in range(20):
+        epoch(training, number, 0.5, **odd)
+    told = source.news(training.run.id)
+    assert told.facts is not None
+    assert told.facts.others[:2] == [ValueLine(19, "note", '[1, "a"]'), ValueLine(19, "loss", "nan")]
+    assert len(told.facts.others) == 40
+    epoch(training, 20, 0.5, nonFinite={"loss": "inf"})
+    new = source.news(training.run.id, told.cursor)
+    assert new.progress is not None
+    assert (new.facts, new.progress.others) == (None, [ValueLine(20, "loss", "inf")])
+    assert len(page_json.as_json(page_json.change(new))) < 2000
 
 
 def test_trends_are_of_the_metric_that_says_most(journals: Recordings, source: JournalSource) -> None:

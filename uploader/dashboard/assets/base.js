@@ -78,14 +78,13 @@ function pairs(cursors) {
   return Object.entries(cursors).flatMap(([key, since]) => (key ? [["key", key], ["since", since]] : [["runs", since]]));
 }
 
-let trouble = null;
+const trouble = h("p", { class: "notice", "data-kind": "bad", role: "alert" });
 
 /** Say above the page why nothing new can be read; without words that is over. */
 function told(words) {
   connected(!words);
-  trouble?.remove();
-  trouble = words ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, words) : null;
-  if (trouble) document.getElementById("main").prepend(trouble);
+  trouble.textContent = words;
+  words ? document.getElementById("main").prepend(trouble) : trouble.remove();
 }
 
 let telling = null;

@@ -14,7 +14,7 @@ const PLOTS = {
 const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => target.see?.(isIntersecting)), { rootMargin: "400px 0px" });
 const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.fit?.()));
 
-/** Pictures are asked for when somebody is about to see them; newer ones, when somebody wants them: `count(howMany)`. */
+/** Pictures are asked for as they come into view; newer ones, when somebody wants them: `count(howMany)`. */
 export function picturesOf(key) {
   const cards = h("div", { class: "charts" }, h("p", { class: "quiet" }, "Loading…"));
   const more = h("button", { type: "button", hidden: true, onclick: load }, "Show what is new");

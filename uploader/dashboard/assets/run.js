@@ -95,7 +95,7 @@ function start(key, found) {
     if (isAll) [series.columns, machine.columns] = [run.columns, run.system] = [noRows(), noRows()];
     if (line) run.line = line;
     if (facts) run.facts = facts;
-    if (progress) run.facts = moved(run.facts, progress);
+    if (progress) run.facts = moved(run.facts, progress, epochs?.at ?? []);
     if (epochs) upsert(run.columns, timed(epochs));
     if (samples) upsert(run.system, samples);
     if (facts || progress || line) showFacts();
@@ -109,9 +109,9 @@ function start(key, found) {
 }
 
 /** Facts of which some have moved. */
-function moved(facts, { facts: newer = [], best }) {
+function moved(facts, { facts: newer = [], best, others = [] }, again) {
   const by = new Map(newer.map((each) => [each.label, each]));
-  return { ...facts, best: best ?? facts.best, facts: facts.facts.map((each) => by.get(each.label) ?? each) };
+  return { ...facts, best: best ?? facts.best, others: [...others, ...facts.others.filter(({ epoch }) => !again.includes(epoch))].slice(0, 500), facts: facts.facts.map((each) => by.get(each.label) ?? each) };
 }
 
 if (place) {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from uploader.dashboard.columns import number
-from uploader.dashboard.shown import Action, CheckpointLine, Fact, Number, RunFacts, RunLine, ValueLine
+from uploader.dashboard.other_values import other_values
+from uploader.dashboard.shown import Action, CheckpointLine, Fact, Number, RunFacts, RunLine
 from uploader.server.pages.told import numbers, tags_of
 from uploader.server.rules import training_state as rules
 from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run
@@ -15,8 +15,6 @@ from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoc
 _NOT_STARTED = frozenset({"pending", "untrained"})
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 _SILENCE = {"silent": "10 minutes", "interrupted": "a day"}
-_MOST_VALUES = 500
-_LONGEST_VALUE = 1000
 _LONGEST_CONSOLE = 200_000
 
 
@@ -133,7 +131,7 @@ def run_facts(
         checkpoints=checkpoints,
         best=best,
         evaluation=metrics_of(last[-1]) if rules.is_final_evaluation(last) else {},
-        others=[each for epoch in others for each in values_of(epoch)][:_MOST_VALUES],
+        others=other_values((each.epoch, each.data) for each in others),
         pictures=pictures,
         actions=_actions(model, can_be_edited=can_be_edited),
     )
@@ -174,13 +172,6 @@ def checkpoint_line(
 def metrics_of(epoch: Epoch) -> dict[str, Number]:
     """Return the finite numbers among an epoch's metrics."""
     return numbers(epoch.data.get("metrics"))
-
-
-def values_of(epoch: Epoch) -> list[ValueLine]:
-    """Return what an epoch told that is no finite number."""
-    parts = (epoch.data.get("nonFinite"), epoch.data.get("values"))
-    told = [item for part in parts if isinstance(part, Mapping) for item in part.items()]
-    return [ValueLine(epoch.epoch, name, _in_words(value)) for name, value in told][::-1]
 
 
 def text_of(chunks: Iterable[ConsoleChunk]) -> str:
@@ -229,8 +220,3 @@ def _in_full(value: Any) -> str | None:
     """Return a number with all of its digits."""
     told = number(value)
     return None if told is None else f"{told:,}"
-
-
-def _in_words(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from uploader.dashboard.columns import columns, evenly, machine_columns, main_metric
+from uploader.dashboard.other_values import MOST, values_of
 from uploader.dashboard.run_source import Refused
 from uploader.dashboard.shown import (
     Action,
@@ -32,7 +33,6 @@ from uploader.server.storage.statements import Rows
 from uploader.server.storage.store_records import ConsoleChunk, Epoch, Model, Overview, Run
 
 _TREND = 60
-_OTHERS = 500
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class _Reading:
             checkpoints=self._checkpoints(),
             last=last,
             best=model_facts.best_of(model, trained),
-            others=rows.shown.others(model.id, _OTHERS),
+            others=rows.shown.others(model.id, MOST),
             pictures=len(trainer_plots(model.plots)) + rows.count_media(model.id),
             can_be_edited=self.platform.contract != "2025",
         )
@@ -192,7 +192,7 @@ class _Reading:
         shown = [each for each in found if each.epoch in counted]
         is_more = any(each.part in ("model", "turned") for each in changes) or len(shown) < len(found)
         news = replace(news, epochs=self.columns(shown, trained), system=_machine(found))
-        if is_more or any(map(model_facts.values_of, found)):
+        if is_more or any(values_of(each.epoch, each.data) for each in found):
             return replace(news, facts=self.facts(trained, times[-2:]))
         said = model_facts.moving(self.model, self.runs, trained, self.rows.shown.arrived_at(self.model.id))
         return replace(news, progress=Progress(said, model_facts.best_of(self.model, trained)))
