@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 REGISTRATION = "training_started"
 """Also the kind of the delivery that makes a run known to a platform."""
@@ -33,14 +33,14 @@ BATCH = "batch"
 """The batch size that is trained with, where it is another one than was asked for."""
 SUMMARY = "summary"
 """What a run says of itself as a whole, each time that changes; platforms are told the last of it with the end."""
-MEDIA = "media"
+MEDIA: Final = "media"
 """An image or a plot that a loop has logged; only platforms that show such are sent it."""
 USAGE = "usage"
 """Written by earlier versions; never delivered."""
 
 DETAIL = "model_detail"
 """What a person wants a platform to say of the run's model; the key is the field's name."""
-CONVERSION = "conversion"
+CONVERSION: Final = "conversion"
 """A format into which a person wants a platform to convert the run's model; the key is the format and its arguments."""
 
 DATASET = "dataset"

@@ -23,6 +23,7 @@ from journal.mirror import checkpoint_parts
 from journal.mirror.stores import Listed, Source
 
 _TOGETHER = 16
+_PATIENCE = 2.0  # seconds for each thread, where something else went wrong
 AT_ONCE = min(4, (os.cpu_count() or 1) + 1)
 """How many are fetched at once: one more than there are cores, as each waits for the disk in between."""
 
@@ -71,7 +72,9 @@ class Fetch:
 def fetching(store: Source, sha256s: Iterable[str], folder: Path) -> Iterator[Sequence[Fetch]]:
     """Fetch checkpoints while the caller takes them in, in their order.
 
-    When it ends, also by an error, nothing is fetched any more, and no file is left that the caller has not taken.
+    When it ends, also by an error, nothing is fetched any more, and no file is left that the caller has not taken. A
+    thread that a mirror leaves hanging does not hold up an error, or a signal: after a moment it is left to itself, and
+    what it may still write goes with the next sweep of the folder.
 
     Args:
         store: The mirror.
@@ -85,15 +88,17 @@ def fetching(store: Source, sha256s: Iterable[str], folder: Path) -> Iterator[Se
     is_over = Event()
     source = _UntilOver(store, is_over)
     threads = [Thread(target=_work, args=(waiting, source), daemon=True) for _ in fetches[:AT_ONCE]]
+    patience: float | None = _PATIENCE
     try:
         for thread in threads:
             thread.start()
         yield fetches
+        patience = None
     finally:
         is_over.set()
         for thread in threads:
             if thread.ident is not None:
-                thread.join()
+                thread.join(patience)
         for one in fetches:
             delete(one.copy)
 

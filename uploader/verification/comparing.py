@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from journal.kinds import CONVERSION, DATASET
+from journal.kinds import CONVERSION, DATASET, MEDIA
 from journal.metrics import SOURCE, is_same
 from journal.outbox.verifications import Finding, Word
 from journal.reading.run_at_destination import RunAtDestination
@@ -60,7 +60,7 @@ def label(place: Place, count: int = 1) -> str:
         return f"epoch {int(key) + 1}"
     if kind == "detail":
         return "dataset of the model" if key == DATASET else key
-    if kind == "media":
+    if kind == MEDIA:
         step, _, name = key.partition(" ")
         return f"image or plot '{name}' of step {step}"
     if kind == "console":

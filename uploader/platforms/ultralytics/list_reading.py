@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from journal.kinds import CONVERSION, MEDIA
 from uploader.errors import Refused, Transient
 from uploader.platforms.base import RunIdentity
 from uploader.platforms.http.json_api import JsonApi
@@ -22,8 +23,8 @@ from uploader.platforms.ultralytics.reconcile import places as owned_places
 
 NO_MEDIA = "this platform shows no images and plots of a loop"
 _FIELDS: Mapping[ItemKind, frozenset[str]] = {
-    "media": frozenset({"content"}),
-    "conversion": frozenset({"format", "args", "status"}),
+    MEDIA: frozenset({"content"}),
+    CONVERSION: frozenset({"format", "args", "status"}),
     "dataset": frozenset({"status", "files"}),
 }
 _LONGEST = 512 * 1024 * 1024  # bytes of a list; a local platform of before sends the images' files in it
@@ -67,9 +68,9 @@ class ListReader:
         return replace(shown, items={**shown.items, **found}, fields={**shown.fields, kind: _FIELDS[kind]})
 
     def _read(self, kind: ItemKind, keys: Sequence[str]) -> _Found:
-        if kind == "media":
+        if kind == MEDIA:
             return listed_items.media(self._api.get(f"{self._model}/media?files=sha256", longest=_LONGEST))
-        if kind == "conversion":
+        if kind == CONVERSION:
             return listed_items.conversions(self._api.get(f"{self._model}/exports", longest=_LONGEST))
         return {place: value for key in keys for place, value in self._dataset(key).items()}
 
