@@ -142,7 +142,7 @@ def _in_list(page: Any, address: str, run: str) -> Callable[[int], Any]:
 def _in_run(page: Any, address: str, run: str) -> Callable[[int], Any]:
     """Open a run's page; return where it tells so many epochs."""
     page.goto(f"{address}/runs/{run}")
-    page.wait_for_selector("#curves")
+    page.wait_for_selector("#curves", state="attached")
     return lambda epochs: page.get_by_text(f"epoch {epochs} of 100")
 
 
