@@ -67,11 +67,6 @@ class RunGrowth:
     others: Sequence[tuple[int, Mapping[str, Any]]]
 
 
-def last_event(connection: Connection, run_id: str) -> int:
-    """Return the id of a run's last event; 0 if it has none."""
-    return int(connection.execute(_LAST, {"run": run_id}).scalar_one())
-
-
 def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> RunGrowth:
     """Return what is new of a run.
 
@@ -85,7 +80,7 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
     epochs, evaluation = grown_epochs(connection, run_id, after)
     console, is_later, is_cut = _console(connection, run_id, after, lines)
     return RunGrowth(
-        last=last_event(connection, run_id),
+        last=connection.execute(_LAST, values).scalar_one(),
         epochs=epochs,
         evaluation=evaluation,
         samples=[(row.created_at, json.loads(row.told)) for row in connection.execute(_SAMPLES, values) if row.told],
