@@ -7,8 +7,7 @@ may be whole a moment later, as drives send their files in any order: it is left
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sqlalchemy import select
 
@@ -20,9 +19,10 @@ from journal.mirror.layout import RUNS, ResultsName, SegmentName
 from journal.mirror.marked_store import MarkedStore
 from journal.mirror.mirror_addresses import open_mirror
 from journal.mirror.mirroring import Mirroring
+from journal.mirror.narrowed_sources import Only
 from journal.mirror.restoring import Restored, restore, restore_checkpoints, wanted_checkpoints
 from journal.mirror.results_mirroring import ResultsMirroring
-from journal.mirror.stores import Listed, Source
+from journal.mirror.stores import Source
 from journal.records import Run
 from journal.retention import prunable
 from journal.schema import tables
@@ -120,7 +120,7 @@ class Following:
             put_off.add(sha256)
             return self._clock() - self._awaited.setdefault(sha256, self._clock()) < IN_TRANSIT_SECONDS
 
-        restored = restore(self._journal, _Only(store, {*new, *(results - self._own())}), puts_off=puts_off)
+        restored = restore(self._journal, Only(store, {*new, *(results - self._own())}), puts_off=puts_off)
         self._taken |= set(new) - set(restored.left)
         self._awaited = {sha256: since for sha256, since in self._awaited.items() if sha256 in put_off}
         found = [run for run in restored.runs if run not in self.runs]
@@ -170,23 +170,6 @@ class Following:
             return False
         with self._journal.begin(read_only=True) as connection:
             return not over.are_going_on(connection, utc_now(), self.runs)
-
-
-class _Only:
-    """Some of the objects of a mirror, and all checkpoints; see `journal.mirror.stores.Source`."""
-
-    def __init__(self, store: Source, names: Collection[str]) -> None:
-        self._store = store
-        self._names = names
-
-    def get(self, name: str) -> bytes | None:
-        return self._store.get(name)
-
-    def get_file(self, name: str, target: Path) -> bool:
-        return self._store.get_file(name, target)
-
-    def list(self, prefix: str = "") -> Iterator[Listed]:
-        return (Listed(name, 0) for name in sorted(self._names) if name.startswith(prefix))
 
 
 def _parsed(name: str) -> SegmentName | ResultsName | None:

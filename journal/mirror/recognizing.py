@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from journal.mirror.layout import BLOBS
+from journal.mirror.narrowed_sources import WithoutCheckpoints
 from journal.mirror.restoring import restore
-from journal.mirror.stores import Listed, Source
+from journal.mirror.stores import Source
 from journal.opening import open_journal
 
 
@@ -27,23 +26,6 @@ def run_that_saved(store: Source, checkpoint: Path) -> str | None:
         JournalError: The events cannot be written down on this machine.
     """
     with TemporaryDirectory(prefix="uploader-") as folder, open_journal(Path(folder)) as scratch:
-        restore(scratch, _WithoutFiles(store))
+        restore(scratch, WithoutCheckpoints(store))
         found = scratch.recognition().saved(checkpoint)
         return found[0] if found else None
-
-
-class _WithoutFiles:
-    """A mirror's small objects only; see `journal.mirror.stores.Source`."""
-
-    def __init__(self, store: Source) -> None:
-        self._store = store
-
-    def get(self, name: str) -> bytes | None:
-        return None if name.startswith(BLOBS) else self._store.get(name)
-
-    def get_file(self, name: str, target: Path) -> bool:
-        del name, target
-        return False
-
-    def list(self, prefix: str = "") -> Iterator[Listed]:
-        return self._store.list(prefix)

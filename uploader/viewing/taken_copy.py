@@ -8,16 +8,16 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from journal.errors import JournalError
 from journal.folder import Journal
-from journal.mirror.layout import BLOBS, RUNS
+from journal.mirror.layout import RUNS
 from journal.mirror.mirror_addresses import open_mirror
+from journal.mirror.narrowed_sources import Only, WithoutCheckpoints
 from journal.mirror.restoring import restore
-from journal.mirror.stores import Listed, Source
 from journal.opening import open_journal
 from journal.packs.archive import open_pack
 from uploader.dashboard.shown import RunList, RunNews
@@ -89,7 +89,7 @@ class MirrorSource(JournalSource):
             open_mirror(self._address)
         new = there - self._taken
         if new:
-            restored = restore(self._copy, _EventsOf(self._store, new))
+            restored = restore(self._copy, Only(WithoutCheckpoints(self._store), new))
             self._taken |= new - set(restored.left)
 
 
@@ -114,7 +114,7 @@ def viewed_pack(path: Path) -> Iterator[JournalSource]:
     """
     with _temporary() as copy:
         with open_pack(path) as pack:
-            restore(copy, _EventsOf(pack, {one.name for one in pack.list(RUNS)}))
+            restore(copy, Only(WithoutCheckpoints(pack), {one.name for one in pack.list(RUNS)}))
         yield JournalSource(copy.path, str(path))
 
 
@@ -125,21 +125,3 @@ def _temporary() -> Iterator[Journal]:
         open_journal(folder, durability="process") as journal,
     ):
         yield journal
-
-
-class _EventsOf:
-    """Some of the objects of a mirror or a pack, and no checkpoint; see `journal.mirror.stores.Source`."""
-
-    def __init__(self, store: Source, names: Collection[str]) -> None:
-        self._store = store
-        self._names = names
-
-    def get(self, name: str) -> bytes | None:
-        return None if name.startswith(BLOBS) else self._store.get(name)
-
-    def get_file(self, name: str, target: Path) -> bool:
-        del name, target
-        return False
-
-    def list(self, prefix: str = "") -> Iterator[Listed]:
-        return (Listed(name, 0) for name in sorted(self._names) if name.startswith(prefix))
