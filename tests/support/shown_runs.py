@@ -116,16 +116,17 @@ class ShownRuns:
 
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         self._check()
+        with self._lock:  # a run may be removed while it is asked for
+            known = [(key, self._epochs[key], self._number(key)) for key in keys if key in self._lines]
         found = {}
-        for key in keys:
-            epochs, run = self._epochs[key], self._number(key)
+        for key, epochs, run in known:
             values = [values_of(run, epoch)[_METRICS[3]] for epoch in range(0, epochs, max(1, epochs // 40))]
             found[key] = Trend(_METRICS[3], values)
         return found
 
     def news(self, key: str, since: str | None = None) -> RunNews:
-        self._require(key)
         with self._lock:
+            self._require(key)
             start, known, reached = map(int, (since or "-1 0 0").split(" "))
             is_known = start == self._start
             if since is not None and is_known and known >= self._changed[key]:
