@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.node import installed
 from support.shown_runs import ShownRuns, shown
 
@@ -17,12 +17,6 @@ def axe(pytestconfig):
     return (installed(pytestconfig.cache.mkdir("interop")).folder / "node_modules/axe-core/axe.min.js").read_text(
         "utf-8"
     )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

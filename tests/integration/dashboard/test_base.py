@@ -6,17 +6,11 @@ import re
 
 import pytest
 import requests
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.shown_runs import ShownRuns, shown
 
 LOADED = re.compile(r'(?:href|src)="(/assets/[^"]+)"')
 IMPORTED = re.compile(r'from "\./([^"]+)"')
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.shown_runs import ShownRuns, shown, values_of
 
 EPOCHS = 40
 PAGE = "/runs/local/demo/run-2"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.shown_runs import ShownRuns, shown
 
 MAP = "metrics/mAP50-95(B)"
@@ -14,12 +14,6 @@ KEYS = [f"local/demo/run-{number}" for number in range(3)]
 ALL = "/compare?" + "&".join(f"run={key}" for key in KEYS)
 
 ALL_DRAWN = ".charts:not(:has(.chart:not(:has(.legend b)))):not(:has(.legend b:empty))"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

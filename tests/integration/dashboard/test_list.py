@@ -5,17 +5,11 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.shown_runs import ShownRuns, shown
 
 MAP = "metrics/mAP50-95(B)"
 KEYS = [f"local/demo/run-{number}" for number in range(5)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

@@ -7,16 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.platform_api import Api
 
 from uploader.server.running import RunningServer, running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.browsers import chromium, visited
+from support.browsers import visited
 from support.shown_runs import ShownRuns, shown, values_of
 
 from uploader.dashboard.run_source import UnknownRun
@@ -83,12 +83,6 @@ class ToldRun(ShownRuns):
             *[Picture("loss by place", step, plot) for step, plot in zip((2, 1), logged, strict=True)],
             *[Picture("sample", step, image=DOT) for step in (1, 2)],
         ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture
