@@ -5,6 +5,7 @@ JournalError
 │   ├── JournalUnwritable   no permission, read-only file system, missing folder
 │   ├── NoJournal           there is none where it was looked for
 │   ├── JournalBusy         another process kept the write lock for too long
+│   ├── JournalAway         the server of a shared journal cannot be reached
 │   └── DiskFull            no space left for the journal or a blob
 ├── CorruptJournal          the file is damaged; it is left as it is
 ├── NewerJournal            the file was written by a later version; it is left as it is
@@ -53,6 +54,10 @@ class NoJournal(JournalUnavailable):
 
 class JournalBusy(JournalUnavailable):
     """Another process kept the write lock beyond the busy time-out."""
+
+
+class JournalAway(JournalUnavailable):
+    """The server of a shared journal cannot be reached; whether the last transaction was committed is not known."""
 
 
 class DiskFull(JournalUnavailable):

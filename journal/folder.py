@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from journal import locations
 from journal.checkpoints import retaking
@@ -19,7 +18,7 @@ from journal.checkpoints.recognition import Recognition
 from journal.checkpoints.retaking import Missing
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
-from journal.errors import from_os, from_sqlite
+from journal.errors import JournalError
 from journal.outbox import planning, redelivery, resending, verifications
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
@@ -42,41 +41,55 @@ from journal.sessions import interrupted
 from journal.sessions.liveness import live_runs
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
-from journal.storage.connections import CountedConnection, transaction
-from journal.storage.database import Begin
-from journal.storage.folding import fold_wal
-from journal.storage.log_flush import flush_log, log_of
+from journal.storage.backend import Backend, Begin, Changes
 from journal.writing import epoch_salvage, salvaging
 from journal.writing.fallback_files import FallbackFiles
 from journal.writing.writer import Writer
 
 
 class Journal:
-    """An open journal folder. Use it as a context manager, or call `close`.
+    """An open journal. Use it as a context manager, or call `close`.
 
     Attributes:
-        path: The folder.
+        path: The folder; of a journal in a database, the one that this machine has for it.
         database: `journal.db` in it.
+        address: The journal as people are told of it.
+        is_shared: Whether many machines write to it and drain it at once.
         blobs: The checkpoint bytes.
         uuid: What tells this journal from all others, wherever it is; None if somebody has deleted it.
+        changes: Returns what notices that somebody has written, until the journal is closed.
+        wal_bytes: Returns the size of the write-ahead log.
     """
 
-    def __init__(self, path: Path, engine: Engine, uuid: str | None) -> None:
+    def __init__(self, backend: Backend, uuid: str | None) -> None:
         """Use `open_journal` instead, which also creates and migrates."""
-        self.path = path
-        self.database = path / "journal.db"
-        self.blobs = BlobStore(path / "blobs")
+        self.path = backend.folder
+        self.database = backend.folder / "journal.db"
+        self.address = backend.address
+        self.is_shared = backend.is_shared
+        self.blobs = BlobStore(backend.folder / "blobs")
         self.uuid = uuid
-        self._engine = engine
-        self._connection: Connection | None = None
+        self.changes: Callable[[], Changes] = backend.changes
+        self.wal_bytes: Callable[[], int] = backend.log_bytes
+        self._backend = backend
+        self._kept: Begin | None = None  # begins on a connection that is kept
 
     def writer(self) -> Writer:
-        """Return a new writer; the caller closes it."""
-        return Writer(self._engine, self.blobs, self.database)
+        """Return a new writer; the caller closes it.
+
+        Raises:
+            JournalError: The journal is shared: trainings write to one on their machine.
+        """
+        if self.is_shared:
+            raise JournalError(
+                f"{self.address} is shared: trainings write to a journal on their own machine, and `collect` brings "
+                "that in"
+            )
+        return Writer(self._backend.engine, self.blobs, self.database)
 
     def outbox(self) -> Outbox:
         """Return a new outbox; the caller closes it."""
-        return Outbox(self._engine, self.database)
+        return Outbox(self._backend)
 
     def on_connection_of(self, outbox: Outbox) -> Journal:
         """Return this journal for the owner of an outbox: what it does goes over the outbox's connection.
@@ -84,7 +97,7 @@ class Journal:
         To open one takes longer than most of what it is used for.
         """
         shared = copy(self)
-        shared._connection = outbox.connection
+        shared._kept = outbox.begin
         return shared
 
     @contextmanager
@@ -95,7 +108,7 @@ class Journal:
         """
         with ExitStack() as stack:
             shared = copy(self)
-            shared._connection = self._connection or stack.enter_context(self._engine.connect())
+            shared._kept = self._kept or self._backend.begins_on(stack.enter_context(self._backend.connect()))
             yield shared
 
     @property
@@ -341,15 +354,8 @@ class Journal:
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""
-        connection = self._engine.raw_connection()
-        driver = connection.driver_connection
-        assert isinstance(driver, CountedConnection)
-        try:
-            return fold_wal(driver)
-        except sqlite3.Error as error:
-            raise from_sqlite(error, self.database) from error
-        finally:
-            connection.close()
+        with self._backend.connect() as connection:
+            return self._backend.fold(connection)
 
     def flush(self) -> None:
         """Flush what was committed so far, also by other processes; what leaves the machine has to be flushed first.
@@ -357,21 +363,11 @@ class Journal:
         Raises:
             JournalUnavailable: It could not be flushed.
         """
-        try:
-            flush_log(self.database)
-        except OSError as error:
-            raise from_os(error, self.database) from error
-
-    def wal_bytes(self) -> int:
-        """Return the size of the write-ahead log."""
-        try:
-            return log_of(self.database).stat().st_size
-        except OSError:
-            return 0
+        self._backend.flush()
 
     def close(self) -> None:
-        """Let go of the file. Writers and outboxes are closed by those who asked for them."""
-        self._engine.dispose()
+        """Let go of the database. Writers and outboxes are closed by those who asked for them."""
+        self._backend.close()
 
     def __enter__(self) -> Journal:
         """Return the journal."""
@@ -382,7 +378,9 @@ class Journal:
         self.close()
 
     @contextmanager
-    def _transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
+    def _transaction(
+        self, *, read_only: bool = False, durable: bool = False, concurrent: bool = False
+    ) -> Iterator[Connection]:
         with ExitStack() as stack:
-            kept = self._connection or stack.enter_context(self._engine.connect())
-            yield stack.enter_context(transaction(kept, self.database, read_only=read_only))
+            begin = self._kept or self._backend.begins_on(stack.enter_context(self._backend.connect()))
+            yield stack.enter_context(begin(read_only=read_only, durable=durable, concurrent=concurrent))

@@ -132,6 +132,15 @@ def packs_journal() -> Path:
     return (_home_data() or _temporary_data()) / "packs"
 
 
+def shared_folder(name: str) -> Path:
+    """Return the folder that this machine has for a shared journal.
+
+    Args:
+        name: What tells it from others: some hex digits.
+    """
+    return (_home_data() or _temporary_data()) / "shared" / name
+
+
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:
     """Return the bytes that `UPLOADER_MAX_SIZE` lets a journal have, else `DEFAULT_MAX_SIZE`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -26,6 +27,7 @@ from journal.storage.database import (
     make_folder,
 )
 from journal.storage.folding import fold_wal
+from journal.storage.sqlite_backend import SqliteBackend
 
 
 def open_with_room(path: str | Path | None = None) -> Journal:
@@ -61,6 +63,36 @@ def open_journal(
     return _opened(folder, durability, busy_seconds)
 
 
+def open_shared(url: str) -> Journal:
+    """Open a journal in a PostgreSQL database; make its tables when they are not there.
+
+    Args:
+        url: Such as `postgresql://user@host/database`.
+
+    Raises:
+        JournalError: The URL is none, the server is away or refuses, or a later version has made the tables.
+        LibraryMissing: The driver is not installed.
+    """
+    from journal.postgres import postgres_backend, postgres_steps  # one that is not needed by a journal in a file
+
+    shared = postgres_backend.PostgresBackend(
+        url, locations.shared_folder(_digest(postgres_backend.shown(postgres_backend.parse(url))))
+    )
+    try:
+        shared.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (shared.folder / "blobs").mkdir(mode=0o700, exist_ok=True)
+        return Journal(shared, postgres_steps.prepare(shared))
+    except OSError as error:
+        raise from_os(error, shared.folder) from error
+    except BaseException:
+        shared.close()
+        raise
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def open_existing(folder: Path) -> Journal:
     """Open a journal folder as `open_journal` does, but make none, even if it disappears meanwhile.
 
@@ -94,7 +126,7 @@ def _opened(folder: Path, durability: Durability, busy_seconds: float) -> Journa
     check_header(database, NEWEST_VERSION)
     leave_log_on_a_network(database)
     engine = make_engine(database, durability, busy_seconds)
-    return Journal(folder, engine, _prepare(engine, database))
+    return Journal(SqliteBackend(engine, folder), _prepare(engine, database))
 
 
 def _prepare(engine: Engine, database: Path) -> str | None:

@@ -20,7 +20,7 @@ DIAGRAMS = ROOT / "build" / "diagrams"  # `scripts/docs` puts mermaid there
 
 NAVIGATION = {
     "Record": "any-command frameworks python examples importing hub prefetch intents",
-    "Deliver": "operations troubleshooting air-gap mirror local-platform",
+    "Deliver": "operations troubleshooting air-gap mirror scale-out local-platform",
     "Trust": "guarantees proof equivalence journal performance",
     "Inside": "architecture design decisions glossary adding-a-platform",
     "Project": "CONTRIBUTING CHANGELOG",

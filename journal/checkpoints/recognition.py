@@ -21,7 +21,7 @@ from journal.kinds import CHECKPOINT, EPOCH, MODEL_SAVED, REGISTRATION
 from journal.records import MODEL_ID
 from journal.sessions.identity import Newest
 from journal.sessions.liveness import live_sessions
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _SAVED = text(
     """

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.checkpoints.blobs import BlobStore, Snapshot, file_stamp
 from journal.clock import now_text
 from journal.errors import SourceChanged
 from journal.schema import tables
+from journal.schema.neutral import upsert
 
 _WANTED = text(
     """

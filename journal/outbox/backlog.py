@@ -17,7 +17,7 @@ from journal.records import Event, Run, Target
 from journal.schema import plausible_times, tables
 from journal.sessions import order
 from journal.sessions.liveness import live
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 BYTES_AT_ONCE = 8 << 20
 """Events are read until their payloads add up to this many characters, so that large ones do not fill the memory."""

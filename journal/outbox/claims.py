@@ -21,9 +21,10 @@ from journal.outbox.due import due, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
 from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
+from journal.schema.neutral import is_named
 from journal.sessions.identity import SALVAGE
 from journal.sessions.liveness import live
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 UPLOAD_SPACING_SECONDS = 900.0
 """A live run's checkpoints are uploaded at most every 15 minutes, as the platform's own client does."""
@@ -232,11 +233,11 @@ _BY_ID = (
     )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
-    .where(_D.c.id.in_(tables.named_in("ids")))
+    .where(is_named(_D.c.id, "ids"))
 )
 _MARK = (
     update(_D)
-    .where(_D.c.id.in_(tables.named_in("ids")))
+    .where(is_named(_D.c.id, "ids"))
     .values(state="claimed", owner=bindparam("claimed_by"), lease_until=bindparam("leased_until"))
     .values(fence=_D.c.fence + 1, attempts=_D.c.attempts + 1)
 )

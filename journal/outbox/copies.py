@@ -18,7 +18,7 @@ from journal.records import Known
 from journal.retention import prunable
 from journal.sessions.identity import PLACE, place_of
 from journal.storage import newest
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _FACT = text("SELECT value FROM facts WHERE name = :name")
 _STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")

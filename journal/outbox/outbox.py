@@ -6,14 +6,10 @@ claim is leased until a time and numbered by a fence, and what an overtaken owne
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy import Engine
-
-from journal.errors import JournalUnwritable, from_sqlite
 from journal.outbox.backlog import Backlogs
 from journal.outbox.claims import Claims
 from journal.outbox.copies import Copies
@@ -21,9 +17,7 @@ from journal.outbox.planning import Plans
 from journal.outbox.routing import Routes
 from journal.outbox.settling import Settlement
 from journal.sessions.liveness import is_training, live_runs
-from journal.storage.connections import CountedConnection, is_unlinked, transaction
-from journal.storage.database import Begin
-from journal.storage.folding import fold_wal
+from journal.storage.backend import Backend, Begin
 
 
 class Outbox:
@@ -32,6 +26,8 @@ class Outbox:
     Attributes:
         connection: The one connection, of the thread that owns the outbox.
         begin: Begins a transaction on it.
+        require_in_place: Raises `JournalUnwritable` where the database is not where it was opened.
+        fold_wal: Folds the write-ahead log back into the database; returns False when another process was in the way.
         routes: Where runs go.
         backlogs: What no delivery was planned for yet.
         plans: Deliveries that are made.
@@ -40,17 +36,19 @@ class Outbox:
         copies: Whether the journal may be an older copy.
     """
 
-    def __init__(self, engine: Engine, database: Path) -> None:
+    def __init__(self, backend: Backend) -> None:
         """Connect; `close` disconnects."""
-        self._database = database
-        self.connection = engine.connect()
-        self.begin: Begin = partial(transaction, self.connection, database)
+        self._backend = backend
+        self.connection = backend.connect()
+        self.begin: Begin = backend.begins_on(self.connection)
+        self.require_in_place: Callable[[], None] = partial(backend.require_in_place, self.connection)
+        self.fold_wal: Callable[[], bool] = partial(backend.fold, self.connection)
         self.routes = Routes(self.begin)
         self.backlogs = Backlogs(self.begin)
         self.plans = Plans(self.begin)
         self.claims = Claims(self.begin)
         self.settlement = Settlement(self.begin)
-        self.copies = Copies(self.begin, database)
+        self.copies = Copies(self.begin, backend.folder / "journal.db")
 
     def close(self) -> None:
         """Close the connection."""
@@ -66,27 +64,7 @@ class Outbox:
         with self.begin(read_only=True) as connection:
             return is_training(connection, now)
 
-    def require_in_place(self) -> None:
-        """Check that the database is where it was opened.
-
-        Raises:
-            JournalUnwritable: It was removed or replaced; what is written goes into a file without a name.
-        """
-        driver = self._driver()
-        if driver.has_lost_its_file or is_unlinked(self._database, driver.file):
-            raise JournalUnwritable(
-                f"{self._database}, or its log, was removed or replaced while it was in use; a training that still "
-                "writes makes it anew with its run. Run the command again for what is there now"
-            )
-
-    def fold_wal(self) -> bool:
-        """Fold the write-ahead log back into the database; False when another process was in the way."""
-        try:
-            return fold_wal(self._driver())
-        except sqlite3.Error as error:
-            raise from_sqlite(error, self._database) from error
-
-    def _driver(self) -> CountedConnection:
-        driver = self.connection.connection.driver_connection
-        assert isinstance(driver, CountedConnection)
-        return driver
+    def now(self) -> datetime:
+        """Return the time by the clock that decides about leases."""
+        with self.begin(read_only=True) as connection:
+            return self._backend.now(connection)

@@ -17,7 +17,8 @@ from journal.outbox.resending import next_chunk_id
 from journal.outbox.targets import unblock
 from journal.records import OPEN_STATES, PlannedDelivery, Target
 from journal.schema import tables
-from journal.storage.database import Begin
+from journal.schema.neutral import is_named
+from journal.storage.backend import Begin
 
 _D = tables.deliveries
 _E = tables.events
@@ -119,9 +120,7 @@ def _identities(connection: Connection, events: Collection[int]) -> Mapping[int,
     return {row.id: (row.uuid, row.seq) for row in found}
 
 
-_IDENTITIES = (
-    select(_E.c.id, _S.c.uuid, _E.c.seq).join(_S, _S.c.id == _E.c.session_id).where(_E.c.id.in_(tables.named_in("ids")))
-)
+_IDENTITIES = select(_E.c.id, _S.c.uuid, _E.c.seq).join(_S, _S.c.id == _E.c.session_id).where(is_named(_E.c.id, "ids"))
 
 
 def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,7 +133,7 @@ def _sent_before(connection: Connection, rows: list[dict[str, Any]]) -> list[dic
     return rows
 
 
-_ATTEMPTS = select(_D.c.chunk_id, _D.c.attempts).where(_D.c.chunk_id.in_(tables.named_in("ids")))
+_ATTEMPTS = select(_D.c.chunk_id, _D.c.attempts).where(is_named(_D.c.chunk_id, "ids"))
 
 
 def _row(

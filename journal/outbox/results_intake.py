@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import now_text
 from journal.encoding import encode
@@ -24,6 +23,7 @@ from journal.outbox import coverage, overlaps, targets
 from journal.outbox.run_results import Results, SentDelivery, SessionEnd, TargetResults
 from journal.records import MODEL_ID
 from journal.schema import tables
+from journal.schema.neutral import larger, upsert
 
 _D = tables.deliveries
 _E = tables.events
@@ -284,7 +284,7 @@ def _take_signals(connection: Connection, run_id: str, destination_id: int, thei
 def _take_end(connection: Connection, end: SessionEnd) -> None:
     """Note how far a session was, where that is more than is known here."""
     here = _S.c.uuid == end.uuid
-    later = {"heartbeat_at": func.max(_S.c.heartbeat_at, end.heartbeat_at)}
+    later = {"heartbeat_at": larger(_S.c.heartbeat_at, end.heartbeat_at)}
     connection.execute(update(_S).where(here).values(later))
     if end.ended_at is not None:
         ended = {"ended_at": end.ended_at, "outcome": end.outcome}

@@ -11,7 +11,7 @@ from journal.outbox.targets import add_destination, add_target, targets
 from journal.records import Destination, Run, Target
 from journal.retention import prunable
 from journal.schema import tables
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 
 class Routes:

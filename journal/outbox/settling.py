@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import to_text
 from journal.encoding import encode, storable
@@ -17,7 +16,8 @@ from journal.outbox import obstacles
 from journal.outbox.kept_out import PAGE, is_kept_out
 from journal.records import MODEL_ID, Claim, Outcome, State
 from journal.schema import tables
-from journal.storage.database import Begin
+from journal.schema.neutral import is_named, upsert
+from journal.storage.backend import Begin
 
 _D = tables.deliveries
 _E = tables.events
@@ -134,7 +134,7 @@ def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     return {row.id: row.fence for row in connection.execute(_FENCES, {"ids": json.dumps(ids)})}
 
 
-_FENCES = select(_D.c.id, _D.c.fence).where(_D.c.id.in_(tables.named_in("ids")), _D.c.state == "claimed")
+_FENCES = select(_D.c.id, _D.c.fence).where(is_named(_D.c.id, "ids"), _D.c.state == "claimed")
 
 
 def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, exists, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.errors import UnknownRow
 from journal.kinds import REGISTRATION
 from journal.records import Destination, Run, Target
 from journal.schema import tables
+from journal.schema.neutral import upsert
 
 _P = tables.destinations
 _R = tables.runs

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, Row, bindparam, delete, text
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import to_text
 from journal.schema import tables
+from journal.schema.neutral import upsert
 
 Word = Literal["proven", "different", "missing", "unreadable"]
 """What a verification says of an item. What is `unreadable` cannot be read back from that platform: it may be there."""

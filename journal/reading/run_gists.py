@@ -18,7 +18,7 @@ from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, recorded_epoch
 from journal.schema.tables import epochs, rank
 from journal.sessions.identity import INTENT
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 
 def _of_sessions(kinds: str, order: str, most: int, sessions: str) -> TextClause:

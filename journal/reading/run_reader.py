@@ -25,7 +25,7 @@ from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoi
 from journal.records import Run
 from journal.schema import tables
 from journal.sessions.interrupted import is_untold
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 from journal.writing import continuation
 from journal.writing.continuation import Continuation
 

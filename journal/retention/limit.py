@@ -31,7 +31,7 @@ from journal.retention.prunable import clear_removed
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import UPKEEP
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 SLACK = 20
 """Console text is evicted until a 20th of the limit is free, so that it does not happen at every heartbeat."""

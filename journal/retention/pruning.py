@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, select, text, update
 from journal.retention import prunable
 from journal.schema import tables
 from journal.sessions.liveness import live_runs
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _D = tables.deliveries
 _E = tables.events

@@ -8,19 +8,13 @@ Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receip
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
-    Select,
     Text,
-    bindparam,
     column,
-    func,
     literal_column,
-    select,
     table,
 )
 
@@ -211,11 +205,6 @@ def is_open(rows: FromClause) -> ColumnElement[bool]:
     plans, and it plans before values are bound.
     """
     return rows.c.state.in_([literal_column(f"'{state}'") for state in OPEN_STATES])
-
-
-def named_in(parameter: str) -> Select[Any]:
-    """Return the values of a JSON list, for `in_`: one parameter, however many there are, so one statement for all."""
-    return select(func.json_each(bindparam(parameter)).table_valued("value").c.value)
 
 
 def rank(event: str, session: str) -> str:

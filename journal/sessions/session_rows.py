@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text
 from journal.clock import now_text
 from journal.kinds import CONSOLE
 from journal.schema import tables
+from journal.schema.neutral import inserted_id
 from journal.sessions.identity import TWIN, UNKNOWN, Newest, Session, derived
 from journal.sessions.liveness import boot_id, host_name
 
@@ -70,7 +71,7 @@ def begin(connection: Connection, session: Session, pid: int | None = None, **co
     moments = {"started_at": now, "heartbeat_at": now}
     lineage = {"uuid": session.uuid, "generation": session.generation, "parent": session.parent}
     who = {"run_id": session.run_id, "purpose": session.purpose, **lineage}
-    return int(connection.execute(insert(_S).values({**process, **moments, **who, **columns})).lastrowid)
+    return inserted_id(connection, insert(_S).values({**process, **moments, **who, **columns}), _S)
 
 
 def last_chunk(connection: Connection, run_id: str) -> int:
@@ -80,8 +81,8 @@ def last_chunk(connection: Connection, run_id: str) -> int:
 
 def copy(connection: Connection, row: Row[Any]) -> int:
     """Write a session of another journal as it is, unless it is here, and return its id here."""
-    columns = {**row._asdict(), "id": None, "flushed_seq": None}
-    return find(connection, row.uuid) or int(connection.execute(insert(_S).values(columns)).lastrowid)
+    columns = {name: value for name, value in row._asdict().items() if name not in {"id", "flushed_seq"}}
+    return find(connection, row.uuid) or inserted_id(connection, insert(_S).values(columns), _S)
 
 
 def beside_training(connection: Connection, run_id: str, purpose: str) -> int:

@@ -303,17 +303,22 @@ class CountedConnection(sqlite3.Connection):
 
 
 @contextmanager
-def transaction(connection: Connection, database: Path, *, read_only: bool = False) -> Iterator[Connection]:
+def transaction(
+    connection: Connection, database: Path, *, read_only: bool = False, durable: bool = False, concurrent: bool = False
+) -> Iterator[Connection]:
     """Begin a transaction, and commit and flush it at the end of the block.
 
     Args:
         connection: SQLAlchemy's.
         database: The file, for messages.
         read_only: Whether nothing is written in it.
+        durable: Of no effect: it is as the connection was made.
+        concurrent: Of no effect: there is one writer at a time.
 
     Raises:
         JournalError: It failed. Nothing was written, unless it was the flush that failed.
     """
+    del durable, concurrent
     connection = connection.execution_options(read_only=read_only)
     try:
         with connection.begin():

@@ -20,12 +20,12 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Engine, NullPool, create_engine, event
 
 from journal.disk import give_to_owner_of, why_full
 from journal.errors import (
@@ -41,8 +41,6 @@ from journal.storage import connections, database_file
 from journal.storage.log_flush import log_of
 from journal.surroundings.mounts import mount_of, read_mounts
 
-Begin = Callable[..., AbstractContextManager[Connection]]
-"""Begins a transaction, with the options `read_only` and `durable`."""
 Durability = Literal["strict", "full", "process"]
 """What commits survive: a power cut (`strict`, `full`) or a killed process (`process`). A training's events wait for
 their flush as long as it takes with `strict`, and a few milliseconds at most with `full`."""

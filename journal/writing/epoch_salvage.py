@@ -15,7 +15,7 @@ from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import SALVAGE
 from journal.sessions.lost_epochs import LostEpoch, RecordedEpoch, TrainerRecord, lost_epochs
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _RECORDED = text(
     f"""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from journal import locations
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 from journal.writing import fallback_format, fallback_intake, fallback_owners
 
 

@@ -19,16 +19,16 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
 from journal.outbox.targets import route
 from journal.schema import tables
+from journal.schema.neutral import upsert
 from journal.sessions import session_rows
 from journal.sessions.identity import Session
 from journal.sessions.liveness import is_dead
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 from journal.writing import fallback_owners
 from journal.writing.fallback_format import PARSE_ERRORS, Header, unreadable_reason, whole_lines
 

@@ -16,7 +16,7 @@ from journal.encoding import encode
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import INTENT
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _NEWEST = text(
     """

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from journal.encoding import encode
 from journal.outbox import backlog, targets
 from journal.outbox.targets import route
 from journal.records import Event, Target
 from journal.schema import tables
+from journal.schema.neutral import upsert
 from journal.sessions import session_rows
 from journal.sessions.identity import ENTRY_FIELDS, Entry, Session
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 
 _COPIED_AT_ONCE = 1_000
 

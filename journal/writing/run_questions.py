@@ -13,7 +13,7 @@ from journal.records import Run, Signal
 from journal.schema import tables
 from journal.sessions import session_rows
 from journal.sessions.identity import Newest
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 from journal.writing import continuation, epoch_salvage, past_runs
 from journal.writing.continuation import Continuation
 from journal.writing.past_runs import PastRun

@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, update
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from journal.checkpoints.blobs import BlobStore, Snapshot
@@ -31,6 +30,7 @@ from journal.records import Run
 from journal.retention import prunable
 from journal.retention.limit import Size, Space, measure
 from journal.schema import tables
+from journal.schema.neutral import upsert
 from journal.sessions import session_rows
 from journal.sessions.identity import Entry, Session
 from journal.sessions.lost_epochs import TrainerRecord

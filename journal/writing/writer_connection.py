@@ -117,12 +117,17 @@ class WriterConnection:
             self.close()
 
     @contextmanager
-    def transaction(self, *, read_only: bool = False, durable: bool = False) -> Iterator[Connection]:
+    def transaction(
+        self, *, read_only: bool = False, durable: bool = False, concurrent: bool = False
+    ) -> Iterator[Connection]:
         """Begin a transaction, and commit it at the end of the block; a durable one has been flushed when it ends.
+
+        There is one writer at a time, also for one that might be `concurrent`.
 
         Raises:
             JournalError: Nothing was written, or it was and could not be flushed.
         """
+        del concurrent
         with self._durably(durable and not read_only), self.lock:
             try:
                 with ExitStack() as stack:

@@ -24,7 +24,7 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[0m \x1b]52;c;eA==\x07\u202eend
 SWALLOWED = """
 import os, signal
 from uploader.__main__ import main
-from uploader.delivery.journal_changes import JournalChanges
+from journal.storage.file_changes import FileChanges
 class Swallowing:
     def __del__(self):  # what is raised here is printed, and goes no further
         signal.raise_signal(signal.SIGINT)
@@ -32,7 +32,7 @@ def note(_):
     if noted:
         os._exit(0)  # it has gone on
     noted.append(str(Swallowing()))
-noted, JournalChanges.note = [], note
+noted, FileChanges.note = [], note
 main()
 """
 """Runs a command that follows a run, with Ctrl-C in a garbage collection."""

@@ -220,7 +220,7 @@ def test_a_journal_that_is_locked_for_too_long_costs_no_event(
     with bench(folder) as at:
         session = writer_on(folder, clock)
         write(session, range(5))
-        with at.journal._engine.begin():  # holds the write lock
+        with at.journal._backend.engine.begin():  # holds the write lock
             write(session, range(5, 10))
         clock.seconds += RETRY_SECONDS
         write(session, range(10, 15))

@@ -29,7 +29,7 @@ from uploader.delivery.completion import Completion
 from uploader.delivery.drain_lock import HeldLock, lock_when_free
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.journal_changes import NOTICE_SECONDS, JournalChanges, rest_after
+from uploader.delivery.journal_changes import NOTICE_SECONDS, rest_after
 from uploader.delivery.journal_maintenance import JournalMaintenance
 from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outcomes import Outcomes
@@ -113,7 +113,7 @@ class Drain:
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._telling = ProgressTelling(self._journal, self._outcomes, self._progress, self._run_ids)
         self._deadline, self._trouble = math.inf, ""
-        self._changes = JournalChanges(journal.database)
+        self._changes = journal.changes()
         self._completion = Completion(
             self._is_training, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left
         )

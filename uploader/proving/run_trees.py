@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from journal.reading.recorded_events import RecordedEvent, number_beyond, recorded_events, recorded_sessions
-from journal.storage.database import Begin
+from journal.storage.backend import Begin
 from uploader.proof.leaves import IDENTITY
 from uploader.proof.trees import SessionTree
 

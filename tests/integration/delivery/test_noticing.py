@@ -9,8 +9,8 @@ import pytest
 from support.recordings import Recordings
 from support.scripted_server import ScriptedServer, hearing
 
+from journal.storage.file_changes import FileChanges
 from uploader.delivery import drain
-from uploader.delivery.journal_changes import JournalChanges
 
 
 def test_an_event_wakes_a_drain_that_waits(
@@ -18,14 +18,14 @@ def test_an_event_wakes_a_drain_that_waits(
 ) -> None:
     server.script, started = hearing("training_started")
     monkeypatch.setattr(drain, "TICK_SECONDS", 3600.0)
-    waits, are_any = threading.Event(), JournalChanges.are_any
+    waits, are_any = threading.Event(), FileChanges.are_any
 
-    def looked(changes: JournalChanges) -> bool:
+    def looked(changes: FileChanges) -> bool:
         if not (is_any := are_any(changes)) and started.is_set():
             waits.set()
         return is_any
 
-    monkeypatch.setattr(JournalChanges, "are_any", looked)
+    monkeypatch.setattr(FileChanges, "are_any", looked)
     training = journals.begin()
     training.started()
     with journals.draining(server.url, watch=True):
@@ -50,7 +50,7 @@ def test_a_run_that_begins_wakes_a_drain_that_waits(
 
 
 def test_what_cannot_be_looked_at_has_not_changed(tmp_path: Path) -> None:
-    changes = JournalChanges(tmp_path / "journal.db")
+    changes = FileChanges(tmp_path / "journal.db")
     changes.note()
     assert not changes.are_any()
     (tmp_path / "journal.db").touch()

@@ -117,7 +117,7 @@ def steps(folder: Path, look: Callable[[Connection], object]) -> int:
         count += 1
         return 0
 
-    with journal.open(folder) as opened, opened._engine.connect() as connection:
+    with journal.open(folder) as opened, opened._backend.engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.set_progress_handler(tick, 100)

@@ -37,7 +37,7 @@ _NEWER = {
 @pytest.mark.parametrize("name", _NEWER)
 def test_nothing_newer_is_asked_of_it(name: str) -> None:
     pattern = re.compile(_NEWER[name])
-    files = [*ROOT.rglob("*.py"), *ROOT.rglob("*.sql")]
+    files = [path for path in (*ROOT.rglob("*.py"), *ROOT.rglob("*.sql")) if path.parent.name != "postgres"]
     said = [path.name for path in files if pattern.search(_without_words(path.read_text("utf-8")))]
     assert said == []
 

@@ -1,0 +1,84 @@
+"""The tables of a shared journal: made, and brought to the newest version, by steps that are recorded in the database.
+
+A step is a file `NNNN_name.sql` beside this module that is never changed after its release.
+"""
+
+from __future__ import annotations
+
+import uuid
+from importlib import resources
+
+from sqlalchemy import Connection, text
+
+from journal.clock import now_text
+from journal.errors import NewerJournal
+from journal.postgres import advisory_locks as locks
+from journal.postgres.postgres_backend import SCHEMA, PostgresBackend
+from journal.sessions.identity import ELSEWHERE, JOURNAL, PLACE
+
+NEWEST_VERSION = 1
+
+# Not by `to_regclass`: what that remembers is not renewed by the wait for an advisory lock.
+_IS_THERE = text(
+    "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = 'schema_migrations')"
+).bindparams(schema=SCHEMA)
+_VERSION = text("SELECT coalesce(max(version), 0) FROM schema_migrations")
+_RECORD = text("INSERT INTO schema_migrations VALUES (:version, :name, :at)")
+_FACT = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO NOTHING")
+_UUID = text("SELECT value FROM facts WHERE name = :name").bindparams(name=JOURNAL)
+
+
+def prepare(backend: PostgresBackend) -> str | None:
+    """Bring the tables to the newest version; return the journal's uuid.
+
+    Raises:
+        NewerJournal: A later version has made them. They are not touched.
+        JournalError: The server is away, or refuses.
+    """
+    with backend.connect() as connection:
+        begin = backend.begins_on(connection)
+        with begin(read_only=True):
+            version = _version(connection)
+            if version == NEWEST_VERSION:
+                return _uuid(connection)
+        _check(version, backend.address)
+        with begin():
+            _migrate(connection, backend.address)
+            return _uuid(connection)
+
+
+def _migrate(connection: Connection, address: str) -> None:
+    connection.execute(locks.MIGRATION)
+    version = _version(connection)  # again, now that nobody else changes it
+    _check(version, address)
+    if not version and not connection.execute(_IS_THERE).scalar_one():
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    for number, name, statements in _steps()[version:]:
+        connection.exec_driver_sql(statements)
+        connection.execute(_RECORD, {"version": number, "name": name, "at": now_text()})
+    # What came in from elsewhere may be trained on a machine of which nothing is heard for long.
+    connection.execute(_FACT, [{"name": JOURNAL, "value": str(uuid.uuid4())}, {"name": PLACE, "value": ELSEWHERE}])
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(_VERSION).scalar_one()) if connection.execute(_IS_THERE).scalar_one() else 0
+
+
+def _uuid(connection: Connection) -> str | None:
+    found: str | None = connection.execute(_UUID).scalar()
+    return found
+
+
+def _check(version: int, address: str) -> None:
+    if version > NEWEST_VERSION:
+        raise NewerJournal(
+            f"{address} has schema version {version}, this version knows up to {NEWEST_VERSION}. "
+            "It was left as it is; upgrade offline-uploader to use it"
+        )
+
+
+def _steps() -> list[tuple[int, str, str]]:
+    files = (file for file in resources.files("journal.postgres").iterdir() if file.name.endswith(".sql"))
+    found = sorted((int(file.name[:4]), file.name[5:-4], file.read_text("utf-8")) for file in files)
+    assert [number for number, _, _ in found] == list(range(1, NEWEST_VERSION + 1)), "steps must be numbered from 1"
+    return found

@@ -1,0 +1,46 @@
+"""A journal in a PostgreSQL database: made, opened again, and refused where a later version has made it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from support.postgres_server import shared_journal
+
+from journal.errors import JournalAway, JournalError, JournalUnwritable, NewerJournal
+from journal.opening import open_shared
+
+
+def test_is_made_once_by_many_and_stays_the_same() -> None:
+    url = shared_journal()
+
+    def uuid(_: int) -> str | None:
+        with open_shared(url) as journal:
+            return journal.uuid
+
+    with ThreadPoolExecutor(4) as threads:
+        uuids = set(threads.map(uuid, range(4)))
+
+    assert len(uuids) == 1
+    assert None not in uuids
+
+
+def test_of_a_later_version_is_refused() -> None:
+    url = shared_journal()
+    with open_shared(url) as journal, journal.begin() as connection:
+        connection.execute(text("INSERT INTO schema_migrations VALUES (1000, 'later', '')"))
+
+    with pytest.raises(NewerJournal, match="schema version 1000"):
+        open_shared(url)
+
+
+def test_says_what_is_wrong_without_the_password() -> None:
+    url = shared_journal()
+    with pytest.raises(JournalUnwritable, match="no_such_database"):
+        open_shared(url.replace("/journal_", "/no_such_database_"))
+    with pytest.raises(JournalAway, match="cannot be reached") as away:
+        open_shared("postgresql://somebody:hidden@127.0.0.1:1/database")
+    assert "hidden" not in str(away.value)
+    with pytest.raises(JournalError, match="names no database"):
+        open_shared("postgresql://127.0.0.1")
