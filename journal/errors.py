@@ -19,6 +19,7 @@ JournalError
 ├── DamagedResults          what another journal's platforms answered cannot be read, or was altered
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
+    ├── BlobsUnavailable    where a shared journal keeps them cannot be used now
     └── SourceChanged       a checkpoint was rewritten while it was copied
 """
 
@@ -109,7 +110,11 @@ class BlobError(JournalError):
 
 
 class BlobMissing(BlobError):
-    """The bytes are not in the journal's blob folder."""
+    """The bytes are not where the journal keeps them."""
+
+
+class BlobsUnavailable(BlobError):
+    """Where a shared journal keeps its checkpoints' bytes cannot be used now; the same call may work later."""
 
 
 class SourceChanged(BlobError):

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 MODEL_ID = "modelId"
 """Among the ids that a platform gives a run, the one by which it knows the run. Every client calls it so; only older
@@ -49,6 +49,31 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     "superseded": frozenset(),
     "dropped": frozenset({"pending", "superseded"}),
 }
+
+
+class OpenedContent(Protocol):
+    """Bytes that are read piece by piece."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go on elsewhere; return where that is, from the beginning."""
+
+    def close(self) -> None:
+        """Read no more."""
+
+
+class Content(Protocol):
+    """Bytes that are kept somewhere: the `Path` of a file is one."""
+
+    def open(self, mode: Literal["rb"], /) -> OpenedContent:
+        """Open them for reading; the caller closes them.
+
+        Raises:
+            OSError: They cannot be opened, and `FileNotFoundError`, they are not there. Reading may raise it, too.
+            BlobsUnavailable: The store that keeps them cannot be used now. Reading may raise it, too.
+        """
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,18 @@ class BlobStore:
             raise BlobMissing(f"checkpoint {sha256[:12]}… is not in {self.folder}; it was removed or given up")
         return path
 
+    def find(self, sha256: str) -> Path:
+        """Return the blob, for whoever only reads it; see `journal.checkpoints.blob_access.Blobs`.
+
+        Raises:
+            BlobMissing: It is not there.
+        """
+        return self.path(sha256)
+
+    def cure(self, save_dir: str, retry: str) -> str:
+        """Say what brings back bytes that are missing, with the command that then sends them."""
+        return f"if the trainer's file in {save_dir} is still the same, `{retry}` takes it from there"
+
     def snapshot(
         self, source: Path, expected: FileStamp | None = None, wait: Callable[[float], object] = time.sleep
     ) -> Snapshot:

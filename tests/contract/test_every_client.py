@@ -102,7 +102,7 @@ def test_a_file_arrives_whole(client: Platform, server: ScriptedServer, checkpoi
     heard: list[int] = []
     client.upload(checkpoint, heard.append)
     [request] = [each for each in server.requests if kind.file_of(each) is not None]
-    assert kind.file_of(request) == checkpoint.path.read_bytes()
+    assert kind.file_of(request) == checkpoint.content.read_bytes()
     assert request.headers["content-length"] == str(len(request.body))
     assert "cookie" not in request.headers
     assert heard[-1] == checkpoint.size
@@ -335,15 +335,15 @@ def test_a_head_out_of_order_shows_no_signature(
 def test_a_damaged_file_never_arrives_whole(
     client: Platform, server: ScriptedServer, checkpoint: Upload, kind: Kind
 ) -> None:
-    content = bytearray(checkpoint.path.read_bytes())
+    content = bytearray(checkpoint.content.read_bytes())
     content[1000] ^= 1
-    checkpoint.path.write_bytes(content)
+    checkpoint.content.write_bytes(content)
     assert isinstance(failure(lambda it: it.upload(checkpoint, lambda _: None), client), BlobUnusable)
     assert arrived_files(server, kind) == []
 
 
 def test_a_missing_file_is_told(client: Platform, checkpoint: Upload) -> None:
-    checkpoint.path.unlink()
+    checkpoint.content.unlink()
     assert isinstance(failure(lambda it: it.upload(checkpoint, lambda _: None), client), BlobUnusable)
 
 

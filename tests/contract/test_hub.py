@@ -75,7 +75,7 @@ def test_a_checkpoint_is_a_form_with_a_file(
     client.upload(replace(checkpoint, filename=name, form=form), lambda _: None)
     [request] = server.requests
     assert (request.method, request.path) == ("POST", "/v1/models/m-1/upload")
-    head = request.body.partition(checkpoint.path.read_bytes()[:64])[0].decode()
+    head = request.body.partition(checkpoint.content.read_bytes()[:64])[0].decode()
     fields = dict(re.findall(r'name="(\w+)"\r\n\r\n(.*?)\r\n', head))
     assert fields == {field: str(value) for field, value in form.items()}
     assert f'name="{name}"; filename="{name}"' in head

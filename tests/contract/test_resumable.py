@@ -84,7 +84,7 @@ def test_a_file_goes_out_in_chunks_with_their_checksums(
 ) -> None:
     heard: list[int] = []
     receipt = client.upload(checkpoint, heard.append)
-    content = checkpoint.path.read_bytes()
+    content = checkpoint.content.read_bytes()
     assert tus.uploads == {"1": content}
     assert methods(server) == ["OPTIONS", "POST", *PATCHED]
     assert receipt.answer["sha256"] == checkpoint.sha256
@@ -137,7 +137,7 @@ def test_a_server_without_checksums_gets_none(
 ) -> None:
     tus.extensions = extensions
     send(client, checkpoint)
-    assert tus.uploads["1"] == checkpoint.path.read_bytes()
+    assert tus.uploads["1"] == checkpoint.content.read_bytes()
     assert all("upload-checksum" not in each.headers for each in server.requests)
 
 
@@ -162,7 +162,7 @@ def test_a_file_of_one_chunk_is_sent_in_one_piece(
     client: Platform, server: ScriptedServer, tus: TusStorage, checkpoint: Upload
 ) -> None:
     small = bytes(LEAST_CHUNK)
-    checkpoint.path.write_bytes(small)
+    checkpoint.content.write_bytes(small)
     send(client, replace(checkpoint, size=len(small), sha256=hashlib.sha256(small).hexdigest()))
     assert methods(server) == ["PUT"]
 
@@ -198,7 +198,7 @@ def test_a_cut_costs_one_chunk_and_no_new_place(
 
     tus.fault = fault
     send(client, checkpoint)
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
     sent = CHUNKS if kept else CHUNKS + 1
     assert (methods(server).count("HEAD"), methods(server).count("PATCH"), asks(server)) == (1, sent, 1)
 
@@ -208,7 +208,7 @@ def test_a_chunk_that_arrived_as_other_bytes_is_sent_again(
 ) -> None:
     tus.fault = nth("PATCH", 2, Reply(460, b""))
     send(client, checkpoint)
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
     assert methods(server) == ["OPTIONS", "POST", "PATCH", "PATCH", "HEAD", "PATCH", "PATCH", "PATCH"]
 
 
@@ -221,7 +221,7 @@ def test_a_server_that_never_takes_a_chunk_is_left_alone_for_a_while(
     assert methods(server).count("PATCH") == FRUITLESS
     tus.fault = lambda _: None
     send(client, checkpoint)
-    assert (asks(server), tus.uploads["2"]) == (2, checkpoint.path.read_bytes())
+    assert (asks(server), tus.uploads["2"]) == (2, checkpoint.content.read_bytes())
 
 
 def test_a_server_that_is_busy_with_an_earlier_request_keeps_what_it_has(
@@ -235,7 +235,7 @@ def test_a_server_that_is_busy_with_an_earlier_request_keeps_what_it_has(
     tus.fault = lambda _: None
     send(client, replace(checkpoint, attempt=2))
     assert (asks(server), methods(server)) == (0, ["HEAD", "PATCH", "PATCH", "PATCH"])
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
 
 
 def test_the_next_attempt_goes_on_without_asking_for_a_place(
@@ -248,7 +248,7 @@ def test_the_next_attempt_goes_on_without_asking_for_a_place(
     server.requests.clear()
     send(client, replace(checkpoint, attempt=2))
     assert (methods(server), asks(server)) == (["HEAD", "PATCH", "PATCH"], 0)
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
     assert server.requests[-1].json()["data"]["uploadPath"] == "staging/1"
 
 
@@ -296,7 +296,7 @@ def test_another_process_goes_on_where_the_platform_remembers(
     server.requests.clear()
     send(connect(server.url), checkpoint)
     assert methods(server) == ["OPTIONS", "HEAD", "PATCH", "PATCH"]
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
 
 
 # --- tus: places that are over, and servers that lie
@@ -311,7 +311,7 @@ def test_a_place_that_is_over_is_replaced_once(
     tus.fault = lambda request: None if request.path.startswith("/api/") else once(request)
     send(client, checkpoint)
     assert asks(server) == 2
-    assert list(tus.uploads.values())[-1] == checkpoint.path.read_bytes()
+    assert list(tus.uploads.values())[-1] == checkpoint.content.read_bytes()
 
 
 @pytest.mark.parametrize("status", [404, 410])
@@ -323,7 +323,7 @@ def test_an_upload_that_expired_between_attempts_gets_a_new_place(
     tus.fault = nth("HEAD", 1, Reply(status, b""))
     send(client, replace(checkpoint, attempt=2))
     assert asks(server) == 2
-    assert tus.uploads["2"] == checkpoint.path.read_bytes()
+    assert tus.uploads["2"] == checkpoint.content.read_bytes()
 
 
 def test_two_places_that_are_over_are_not_our_keys_fault(
@@ -340,7 +340,7 @@ def test_more_than_was_sent_is_not_believed(
     tus.fault = nth("PATCH", 2, Reply(204, b"", {"Upload-Offset": str(checkpoint.size + 1)}))
     send(client, checkpoint)
     assert asks(server) == 2
-    assert tus.uploads["2"] == checkpoint.path.read_bytes()
+    assert tus.uploads["2"] == checkpoint.content.read_bytes()
 
 
 def test_what_the_server_forgot_is_sent_again(
@@ -356,7 +356,7 @@ def test_what_the_server_forgot_is_sent_again(
 
     tus.fault = fault
     send(client, checkpoint)
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
 
 
 @pytest.mark.parametrize(
@@ -383,9 +383,9 @@ def test_an_answer_without_an_offset_is_none(
 def test_a_damaged_file_never_arrives_whole_and_is_ended_there(
     client: Platform, server: ScriptedServer, tus: TusStorage, checkpoint: Upload
 ) -> None:
-    damaged = bytearray(checkpoint.path.read_bytes())
+    damaged = bytearray(checkpoint.content.read_bytes())
     damaged[0] ^= 1
-    checkpoint.path.write_bytes(damaged)
+    checkpoint.content.write_bytes(damaged)
     assert isinstance(failure(client, checkpoint), BlobUnusable)
     assert methods(server) == ["OPTIONS", "POST", *PATCHED[1:], "DELETE"]
     assert tus.uploads == {}
@@ -424,7 +424,7 @@ def test_an_upload_can_be_ended_in_the_middle_of_a_chunk(
         client.upload(checkpoint, hear)
     assert methods(server)[2:] == ["PATCH", "PATCH"]
     send(client, checkpoint)
-    assert tus.uploads == {"1": checkpoint.path.read_bytes()}
+    assert tus.uploads == {"1": checkpoint.content.read_bytes()}
 
 
 # --- Google's sessions
@@ -434,7 +434,7 @@ def test_a_session_is_sent_ranges(
     client: Platform, server: ScriptedServer, gcs: GcsStorage, checkpoint: Upload
 ) -> None:
     send(client, checkpoint)
-    assert gcs.sessions == [checkpoint.path.read_bytes()]
+    assert gcs.sessions == [checkpoint.content.read_bytes()]
     puts = [each for each in server.requests if each.method == "PUT"]
     ranges = [f"bytes {start}-{start + LEAST_CHUNK - 1}/{checkpoint.size}" for start in range(0, 2**20, LEAST_CHUNK)]
     assert [each.headers["content-range"] for each in puts] == ranges
@@ -446,7 +446,7 @@ def test_a_session_that_was_cut_is_asked_and_gone_on_with(
 ) -> None:
     gcs.fault = nth("PUT", 3, Reply(reset=True))
     send(client, checkpoint)
-    assert gcs.sessions == [checkpoint.path.read_bytes()]
+    assert gcs.sessions == [checkpoint.content.read_bytes()]
     puts = [each for each in server.requests if each.method == "PUT"]
     assert puts[3].headers["content-range"] == f"bytes */{checkpoint.size}"
     assert puts[3].headers["content-length"] == "0"
@@ -458,7 +458,7 @@ def test_a_session_may_take_less_than_it_was_sent(
 ) -> None:
     gcs.keeps = 200_000
     send(client, checkpoint)
-    assert gcs.sessions == [checkpoint.path.read_bytes()]
+    assert gcs.sessions == [checkpoint.content.read_bytes()]
 
 
 def test_the_next_attempt_goes_on_in_the_same_session(
@@ -472,7 +472,7 @@ def test_the_next_attempt_goes_on_in_the_same_session(
     assert ranges[0] == f"bytes */{checkpoint.size}"
     assert ranges[1].startswith(f"bytes {2 * LEAST_CHUNK}-")
     assert asks(server) == 0
-    assert gcs.sessions == [checkpoint.path.read_bytes()]
+    assert gcs.sessions == [checkpoint.content.read_bytes()]
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -482,7 +482,7 @@ def test_a_session_that_is_over_is_replaced_once(
     gcs.fault = nth("PUT", 3, Reply(status, b""))
     send(client, checkpoint)
     assert asks(server) == 2
-    assert gcs.sessions[1] == checkpoint.path.read_bytes()
+    assert gcs.sessions[1] == checkpoint.content.read_bytes()
 
 
 def test_a_session_that_ends_with_other_bytes_is_replaced_once(
@@ -492,7 +492,7 @@ def test_a_session_that_ends_with_other_bytes_is_replaced_once(
     gcs.fault = nth("PUT", CHUNKS, Reply(200, other))
     send(client, checkpoint)
     assert asks(server) == 2
-    assert gcs.sessions[1] == checkpoint.path.read_bytes()
+    assert gcs.sessions[1] == checkpoint.content.read_bytes()
 
 
 def test_a_success_before_the_last_byte_is_not_believed(
@@ -506,7 +506,7 @@ def test_a_success_before_the_last_byte_is_not_believed(
 def test_an_empty_file_ends_a_session(
     client: Platform, server: ScriptedServer, gcs: GcsStorage, checkpoint: Upload
 ) -> None:
-    checkpoint.path.write_bytes(b"")
+    checkpoint.content.write_bytes(b"")
     send(client, replace(checkpoint, size=0, sha256=hashlib.sha256(b"").hexdigest()))
     [put] = [each for each in server.requests if each.method == "PUT"]
     assert put.headers["content-range"] == "bytes */0"
@@ -515,7 +515,7 @@ def test_an_empty_file_ends_a_session(
 def test_a_damaged_file_ends_a_session(
     client: Platform, server: ScriptedServer, gcs: GcsStorage, checkpoint: Upload
 ) -> None:
-    checkpoint.path.write_bytes(bytes(checkpoint.size))
+    checkpoint.content.write_bytes(bytes(checkpoint.size))
     assert isinstance(failure(client, checkpoint), BlobUnusable)
     assert methods(server) == [*["PUT"] * (CHUNKS - 1), "DELETE"]
 

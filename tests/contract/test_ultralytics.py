@@ -363,7 +363,7 @@ def test_a_storage_that_kept_something_else_is_no_success(
 
 
 def test_a_storage_that_kept_the_same_is_believed(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
-    md5 = base64.b64encode(hashlib.md5(checkpoint.path.read_bytes()).digest()).decode()
+    md5 = base64.b64encode(hashlib.md5(checkpoint.content.read_bytes()).digest()).decode()
     headers = {"x-goog-stored-content-length": str(checkpoint.size), "x-goog-hash": f"crc32c=AAAAAA==, md5={md5}"}
     same = Reply(body={"size": checkpoint.size, "sha256": checkpoint.sha256}, headers=headers)
     server.script = lambda request: same if request.method == "PUT" else received(request)
@@ -417,7 +417,7 @@ def test_each_promotion_has_its_own_key(client: Platform, server: ScriptedServer
 
 
 def test_an_empty_file_has_a_length(client: Platform, server: ScriptedServer, checkpoint: Upload) -> None:
-    checkpoint.path.write_bytes(b"")
+    checkpoint.content.write_bytes(b"")
     client.upload(replace(checkpoint, size=0, sha256=hashlib.sha256(b"").hexdigest()), lambda _: None)
     [put] = [each for each in server.requests if each.method == "PUT"]
     assert put.headers["content-length"] == "0"

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from journal.checkpoints.blobs import BlobStore
-from journal.errors import BlobMissing
+from journal.checkpoints.blob_access import Blobs
+from journal.errors import BlobMissing, BlobsUnavailable
 from journal.kinds import INTENTS, REGISTRATION
-from journal.records import Claim
+from journal.records import Claim, Content
 from uploader.delivery.progress import Progress
 from uploader.errors import BlobUnusable, Damaged, DeliveryError, Interrupted, OlderCopy, Refused
 from uploader.platforms.base import (
@@ -28,6 +28,7 @@ from uploader.platforms.base import (
     Upload,
     UploadProgress,
 )
+from uploader.platforms.http.file_body import StoreAway
 from uploader.platforms.registry import spec_of
 from uploader.run_folder.run_file import KnownRun
 
@@ -54,7 +55,7 @@ class Deliverer:
     """Makes attempts for one destination; called from many threads."""
 
     def __init__(
-        self, platform: Platform, blobs: BlobStore, default_project: str, progress: Progress, abort: Event
+        self, platform: Platform, blobs: Blobs, default_project: str, progress: Progress, abort: Event
     ) -> None:
         """Prepare.
 
@@ -143,15 +144,9 @@ class Deliverer:
 
     def _describe(self, claim: Claim, file: dict[str, Any]) -> Upload:
         assert claim.sha256 is not None  # the planner gives every upload its blob
-        try:
-            path = self._blobs.path(claim.sha256)
-        except BlobMissing as error:
-            retry = f"`retry {claim.delivery_id}`"
-            cure = f"if the trainer's file in {claim.run.save_dir} is still the same, {retry} takes it from there"
-            raise BlobUnusable(f"{error}; {cure}") from error
         return Upload(
             chunk_id=claim.chunk_id,
-            path=path,
+            content=self._find(claim, claim.sha256),
             size=file["size"],
             sha256=claim.sha256,
             filename=file["filename"],
@@ -161,6 +156,15 @@ class Deliverer:
             order=claim.order,
             times=claim.times,
         )
+
+    def _find(self, claim: Claim, sha256: str) -> Content:
+        try:
+            return self._blobs.find(sha256)
+        except BlobMissing as error:
+            cure = self._blobs.cure(claim.run.save_dir, f"retry {claim.delivery_id}")
+            raise BlobUnusable(f"{error}; {cure}") from error
+        except BlobsUnavailable as error:
+            raise StoreAway(str(error)) from error
 
     def _identity(self, claim: Claim) -> RunIdentity:
         run = claim.run

@@ -99,6 +99,7 @@ class Drain:
         self._senders = SenderManager(
             outbox,
             journal.blobs,
+            journal=journal.path,
             settings=settings,
             options=options,
             run_ids=self._run_ids,

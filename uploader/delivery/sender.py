@@ -6,11 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
 
-from journal.checkpoints.blobs import BlobStore
+from journal.checkpoints.blob_access import Blobs
 from journal.kinds import CHECKPOINT, COMPLETE, FAILED
 from journal.records import Claim, Destination, Lane
 from uploader.delivery.address_check import may_be_a_platforms
@@ -55,6 +56,7 @@ class SenderContext:
     Attributes:
         connect: Platform's name and base URL to a client; raises `UploaderError` when there can be none.
         blobs: Where checkpoints' bytes are.
+        journal: The folder that this machine has for the journal.
         default_project: For runs that named none.
         progress: Hears of uploads.
         abort: Once set, uploads end where they are.
@@ -67,7 +69,8 @@ class SenderContext:
     """
 
     connect: Callable[[str, str], Platform]
-    blobs: BlobStore
+    blobs: Blobs
+    journal: Path
     default_project: str
     progress: Progress
     abort: Event
@@ -204,8 +207,7 @@ class Sender:
         if self._heads is None and platform is not None:
             from uploader.delivery.head_sending import HeadSending  # most drains end no training
 
-            journal = context.blobs.folder.parent
-            self._heads = HeadSending(platform, self.destination.id, journal, context.default_project)
+            self._heads = HeadSending(platform, self.destination.id, context.journal, context.default_project)
         if self._heads is not None:
             self._heads.note(run)
 

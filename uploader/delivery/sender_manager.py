@@ -6,11 +6,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
 
-from journal.checkpoints.blobs import BlobStore
+from journal.checkpoints.blob_access import Blobs
 from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Target
@@ -44,8 +45,9 @@ class SenderManager:
     def __init__(
         self,
         outbox: Outbox,
-        blobs: BlobStore,
+        blobs: Blobs,
         *,
+        journal: Path,
         settings: Settings,
         options: DrainOptions,
         run_ids: Sequence[str] | None,
@@ -57,6 +59,7 @@ class SenderManager:
         Args:
             outbox: The journal's.
             blobs: Where checkpoints' bytes are.
+            journal: The folder that this machine has for the journal.
             settings: Keys, default destinations and default project.
             options: What a person asked for.
             run_ids: The chosen runs; None for all.
@@ -81,13 +84,14 @@ class SenderManager:
         self._next_reread = self._next_reopening = 0.0
         self._obstacles: ObstacleNotes | None = None
         self._bound: list[tuple[str, int]] = []
-        self._context = self._shared(blobs, settings.default_project, progress)
+        self._context = self._shared(blobs, journal, settings.default_project, progress)
 
-    def _shared(self, blobs: BlobStore, default_project: str, progress: Progress) -> SenderContext:
+    def _shared(self, blobs: Blobs, journal: Path, default_project: str, progress: Progress) -> SenderContext:
         options = self._options
         return SenderContext(
             connect=self._connect,
             blobs=blobs,
+            journal=journal,
             default_project=default_project,
             progress=progress,
             abort=self.abort,

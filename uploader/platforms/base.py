@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from journal.records import Known
+from journal.records import Content, Known
 
 UploadProgress = Callable[[int], None]
 """Called by the uploading thread, for each block, with the number of bytes sent so far, or confirmed if the server
@@ -120,7 +119,7 @@ class Upload:
 
     Attributes:
         chunk_id: The idempotency key, the same for every attempt at this delivery.
-        path: Where the bytes are.
+        content: The bytes, wherever they are kept.
         size: How many they are.
         sha256: Their digest, 64 hex digits.
         filename: The name of the file on the platform.
@@ -132,7 +131,7 @@ class Upload:
     """
 
     chunk_id: str
-    path: Path
+    content: Content
     size: int
     sha256: str
     filename: str

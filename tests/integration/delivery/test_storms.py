@@ -70,6 +70,7 @@ class SteppedDrain:
         context = SenderContext(
             connect=partial(connect, settings=settings(KEY, url), connections=PARALLEL + UPLOADS),
             blobs=self.journals.journal.blobs,
+            journal=self.journals.journal.path,
             default_project="demo",
             progress=Silent(),
             abort=threading.Event(),

@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_now_is_not_given_up(file: Path, monkeypatch:
         def read(self, *_: object) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Path, "open", lambda *_: Failing())
+    monkeypatch.setattr(Path, "open", lambda *_: Failing(CONTENT))
     with BlobReader(file, len(CONTENT), DIGEST, lambda _: None) as reader, pytest.raises(BlobUnreadable, match="Input"):
         reader.read(10)
 

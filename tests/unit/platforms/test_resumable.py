@@ -165,7 +165,7 @@ def finished(upload: Upload, server: Server) -> bool:
 
 
 def test_a_link_that_never_lasts_for_a_chunk_gets_smaller_ones(upload: Upload, tmp_path: Path) -> None:
-    large = replace(upload, path=tmp_path / "large", size=512 << 20)
+    large = replace(upload, content=tmp_path / "large", size=512 << 20)
     with large.path.open("wb") as file:
         file.truncate(large.size)
     sizes: list[int] = []
@@ -230,7 +230,7 @@ def large(upload: Upload, tmp_path_factory: pytest.TempPathFactory) -> Upload:
     path = tmp_path_factory.mktemp("large") / "blob"
     with path.open("wb") as file:
         file.truncate(size)
-    return replace(upload, path=path, size=size, sha256=digest.hexdigest())
+    return replace(upload, content=path, size=size, sha256=digest.hexdigest())
 
 
 def test_a_link_is_filled_by_larger_chunks(large: Upload) -> None:
@@ -338,7 +338,7 @@ def test_a_damaged_file_never_arrives_whole(upload: Upload, tmp_path: Path, ther
     """Also where the damage is in what an earlier attempt has sent."""
     damaged = bytearray(CONTENT)
     damaged[5] ^= 1
-    bad = replace(upload, path=tmp_path / "damaged")
+    bad = replace(upload, content=tmp_path / "damaged")
     bad.path.write_bytes(damaged)
     server = Server(data=bytearray(CONTENT[:there]))
     with pytest.raises(BlobUnusable, match="damaged"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 
-from uploader.errors import BlobUnusable, DeliveryError
+from journal.errors import BlobsUnavailable
+from journal.records import Content
+from uploader.errors import BlobUnusable, DeliveryError, Transient
 from uploader.platforms.base import UploadProgress
 
 BLOCK = 64 * 1024
@@ -18,7 +20,11 @@ DIGESTED = 1024 * 1024
 
 
 class BlobUnreadable(DeliveryError):
-    """The file cannot be read now, but maybe later: too many files are open, or its disk does not respond."""
+    """The file cannot be read now, but maybe later: too many files are open, its disk or its store does not respond."""
+
+
+class StoreAway(BlobUnreadable, Transient):
+    """What keeps the files of a shared journal does not give them now; nobody asks it for many until it does."""
 
 
 class Body(ABC):
@@ -45,11 +51,11 @@ class BlobReader(Body):
     arrives completely, and the platform never stores it.
     """
 
-    def __init__(self, path: Path, size: int, sha256: str, progress: UploadProgress) -> None:
+    def __init__(self, content: Content, size: int, sha256: str, progress: UploadProgress) -> None:
         """Open the file.
 
         Args:
-            path: Where it is.
+            content: What is to be read.
             size: How many bytes it must have.
             sha256: The digest that they must have, 64 hex digits.
             progress: Told, for each block, at which offset it ends.
@@ -62,11 +68,14 @@ class BlobReader(Body):
         self._position, self._digest = 0, hashlib.sha256()
         self._mark = self._position, self._digest.copy()
         try:
-            self._file = path.open("rb")
-            actual = path.stat().st_size
+            self._file = content.open("rb")
+            actual = self._file.seek(0, os.SEEK_END)
+            self._file.seek(0)
         except OSError as error:
             kind = BlobUnusable if isinstance(error, FileNotFoundError) else BlobUnreadable
             raise kind(f"the file {sha256[:12]} cannot be opened ({error.strerror})") from error
+        except BlobsUnavailable as error:
+            raise StoreAway(f"the file {sha256[:12]} cannot be opened: {error}") from error
         if actual != size:
             self._file.close()
             raise BlobUnusable(f"the file {sha256[:12]} has {actual} bytes instead of {size}")
@@ -144,6 +153,8 @@ class BlobReader(Body):
             block = self._file.read(size)
         except OSError as error:
             raise BlobUnreadable(f"the file {self._sha256[:12]} cannot be read ({error.strerror})") from error
+        except BlobsUnavailable as error:
+            raise StoreAway(f"the file {self._sha256[:12]} cannot be read: {error}") from error
         if size and not block:
             raise BlobUnusable(f"the file {self._sha256[:12]} became shorter while it was sent")
         return block

@@ -228,7 +228,7 @@ class HubPlatform:
     def upload(self, upload: Upload, progress: UploadProgress) -> Receipt:
         """Send a checkpoint, with its form fields."""
         path = f"{_path(_model_of(upload.identity))}/upload"
-        with BlobReader(upload.path, upload.size, upload.sha256, progress) as file:
+        with BlobReader(upload.content, upload.size, upload.sha256, progress) as file:
             form = FormReader(upload.form, upload.filename, file)
             try:
                 answer = self._api.post_body(

@@ -93,7 +93,7 @@ class Datasets:
         try:
             location = self._storage.store(upload, partial(self._ask_location, known, upload), progress)
         except BlobUnusable as error:
-            raise BlobUnusable(f"{upload.path} is not what it was: {error}; {_CURE}") from None
+            raise BlobUnusable(f"{wanted['path']} is not what it was: {error}; {_CURE}") from None
         body = {"sessionId": location["sessionId"], "conflictPolicy": "skip"}
         self._api.post(f"{path}/ingest", json.dumps(body))
         self._storage.forget(upload)

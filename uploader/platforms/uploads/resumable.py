@@ -223,7 +223,7 @@ def transfer(
         DeliveryError: It ended early; the server keeps what it has.
     """
     account = Account(upload.size if offset is None else offset, offset)
-    with BlobReader(upload.path, upload.size, upload.sha256, lambda _: progress(account.confirmed)) as blob:
+    with BlobReader(upload.content, upload.size, upload.sha256, lambda _: progress(account.confirmed)) as blob:
         while account.offset != upload.size:
             try:
                 _step(account, session, blob, clock)

@@ -10,7 +10,7 @@ from typing import Any
 from uploader.errors import BlobUnusable, Refused, Transient, Unreachable
 from uploader.platforms.answers import host_of
 from uploader.platforms.base import Upload, UploadProgress
-from uploader.platforms.http.file_body import BlobReader
+from uploader.platforms.http.file_body import BlobReader, StoreAway
 from uploader.platforms.http.transport import Transport
 from uploader.platforms.uploads import tus
 from uploader.platforms.uploads.gcs import GcsSession, is_session
@@ -134,6 +134,8 @@ class Storage:
     def _transfer(self, upload: Upload, session: UploadSession, offset: int | None, progress: UploadProgress) -> None:
         try:
             transfer(upload, session, progress, offset=offset)
+        except StoreAway:  # the location is as good as before
+            raise
         except Transient as error:
             # Waiting will not help: this location is unusable, so the next attempt asks for another.
             if isinstance(error, (LocationLost, OutOfStep)) or error.status is None:
@@ -148,7 +150,7 @@ class Storage:
         url, signed = location["uploadUrl"], location.get("headers")
         told = signed.items() if isinstance(signed, dict) else ()
         headers = {"Content-Type": "application/octet-stream"} | {name: str(value) for name, value in told}
-        with BlobReader(upload.path, upload.size, upload.sha256, progress) as body:
+        with BlobReader(upload.content, upload.size, upload.sha256, progress) as body:
             answer = self._transport.request("PUT", url, headers=headers, body=body, answer_seconds=STORAGE_SECONDS)
         check_taken(answer, host_of(url))
         if (other := difference(answer, upload)) is not None:
