@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
+from uploader.dashboard.asset_files import AssetFiles
 from uploader.dashboard.dashboard import dashboard_of
 from uploader.dashboard.page_templates import rendered
 from uploader.dashboard.run_source import SourceUnavailable
@@ -23,7 +21,6 @@ HEADERS = {
     ),
     "Cache-Control": "no-store",
 }
-_HERE = Path(__file__).parent
 
 
 def list_page(request: Request) -> Response:
@@ -70,7 +67,7 @@ routes = [
     Route("/", list_page, methods=["GET"]),
     Route("/compare", compare_page, methods=["GET"]),
     Route("/runs/{key:path}", run_page, methods=["GET"]),
-    Mount("/assets", StaticFiles(directory=_HERE / "assets")),
+    Mount("/assets", AssetFiles()),
 ]
 
 

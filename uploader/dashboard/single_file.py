@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from uploader.dashboard import page_json
+from uploader.dashboard.asset_files import ASSETS, content
 from uploader.dashboard.page_templates import rendered
+from uploader.dashboard.shortening import shorter_script
 from uploader.dashboard.shown import CheckpointLine, Picture, RunNews
 
-_ASSETS = Path(__file__).parent / "assets"
 _STYLES = ("style.css", "charts.css", "run.css")
 _ENTRY = "run.js"
 _IMPORT = re.compile(r'^(import|export) \{([^}]*)\} from "\./([\w.]+)";\n', re.MULTILINE)
@@ -37,8 +37,8 @@ def single_file(news: RunNews, pictures: Sequence[Picture], key: str, title: str
         "single.html",
         title=title,
         key=key,
-        style="\n".join(_read(each) for each in _STYLES),
-        plotting=_read("vendor/uPlot.iife.min.js"),
+        style="\n".join(content(each).decode() for each in _STYLES),
+        plotting=content("vendor/uPlot.iife.min.js").decode(),
         held=_inside_script(page_json.as_json(held).decode()),
         script=bundled(_ENTRY),
     )
@@ -70,8 +70,9 @@ def _as_function(name: str, *, is_entry: bool) -> str:
     told = [*_EXPORT.findall(code), *(own for names in passed_on for _, own in names)]
     body = _EXPORT.sub("", _IMPORT.sub(_taken, code))
     if is_entry:
-        return f"await (async () => {{\n{body}}})();"
-    return f"const {_module(name)} = (() => {{\n{body}return {{ {', '.join(told)} }};\n}})();"
+        return f"await (async () => {{{shorter_script(body)}}})();"
+    inside = shorter_script(f"{body}return {{ {', '.join(told)} }};")
+    return f"const {_module(name)} = (() => {{{inside}}})();"
 
 
 def _taken(found: re.Match[str]) -> str:
@@ -100,4 +101,4 @@ def _inside_script(text: str) -> str:
 
 
 def _read(name: str) -> Any:
-    return (_ASSETS / name).read_text("utf-8")
+    return (ASSETS / name).read_text("utf-8")
