@@ -11,7 +11,7 @@ address, the events' identities and the body; and the events that it stands for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,8 +63,7 @@ def take_in(
     connection.execute(upsert(tables.runs).values(vars(results.run)).on_conflict_do_nothing())
     for theirs in results.targets:
         _take_target(connection, results.run.id, theirs, taken, has_events=has_events, only_of_events=only_of_events)
-    for end in results.sessions:
-        _take_end(connection, end)
+    take_ends(connection, results.sessions)
     coverage.count_taken_in(connection)
     return taken
 
@@ -281,11 +280,12 @@ def _take_signals(connection: Connection, run_id: str, destination_id: int, thei
         connection.execute(upsert(tables.signals).values({**content, **place}).on_conflict_do_nothing())
 
 
-def _take_end(connection: Connection, end: SessionEnd) -> None:
-    """Note how far a session was, where that is more than is known here."""
-    here = _S.c.uuid == end.uuid
-    later = {"heartbeat_at": larger(_S.c.heartbeat_at, end.heartbeat_at)}
-    connection.execute(update(_S).where(here).values(later))
-    if end.ended_at is not None:
-        ended = {"ended_at": end.ended_at, "outcome": end.outcome}
-        connection.execute(update(_S).where(here, func.coalesce(_S.c.ended_at, "") < end.ended_at).values(ended))
+def take_ends(connection: Connection, ends: Iterable[SessionEnd]) -> None:
+    """Note how far sessions were, where that is more than is known here."""
+    for end in ends:
+        here = _S.c.uuid == end.uuid
+        later = {"heartbeat_at": larger(_S.c.heartbeat_at, end.heartbeat_at)}
+        connection.execute(update(_S).where(here).values(later))
+        if end.ended_at is not None:
+            ended = {"ended_at": end.ended_at, "outcome": end.outcome}
+            connection.execute(update(_S).where(here, func.coalesce(_S.c.ended_at, "") < end.ended_at).values(ended))

@@ -106,12 +106,18 @@ def collect(stack: ExitStack, journal: Journal, runs: Collection[str] | None = N
         contents.runs = undelivered(make_report(connection, utc_now())) if runs is None else sorted(runs)
         for run_id in contents.runs:
             _add_run(connection, run_id, contents)
-        arrived = {(row.run_id, row.sha256) for row in connection.execute(_ARRIVED, {"runs": contents.runs})}
         wanted = journal_reader.wanted_blobs(connection, contents.runs)
-        for sha256 in sorted({sha256 for _, sha256 in wanted - arrived}):  # another run may have the same bytes
+        for sha256 in sorted(
+            {sha256 for _, sha256 in wanted - arrived(connection, contents.runs)}
+        ):  # another run may have the same bytes
             _add_file(stack, journal, sha256, contents)
     journal.flush()  # nothing leaves the machine that a power cut could still take from it
     return contents
+
+
+def arrived(connection: Connection, runs: Collection[str]) -> set[tuple[str, str]]:
+    """Return the checkpoints of runs that have arrived wherever they are to go, as pairs of run and sha256."""
+    return {(row.run_id, row.sha256) for row in connection.execute(_ARRIVED, {"runs": list(runs)})}
 
 
 def undelivered(report: Collection[RunReport]) -> list[str]:

@@ -170,6 +170,15 @@ CREATE TABLE verifications (
     FOREIGN KEY (run_id, destination_id) REFERENCES targets (run_id, destination_id) ON DELETE CASCADE
 );
 
+-- What `collect` has brought of a session from a node's journal: see `journal/collecting/brought.py`.
+CREATE TABLE collected (
+    session TEXT COLLATE "C" NOT NULL,
+    place TEXT COLLATE "C" NOT NULL,
+    last BIGINT NOT NULL,
+    digest TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (session, place)
+);
+
 -- Functions of SQLite (https://sqlite.org/json1.html, https://sqlite.org/lang_corefunc.html) that this package's
 -- statements use. Where SQLite gives a value of any type these give text: whoever counts or compares numbers casts it.
 CREATE FUNCTION json_text(found JSON) RETURNS TEXT

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from journal.clock import from_text, now_text
 from journal.encoding import encode, storable
@@ -40,6 +40,9 @@ _LOG = logging.getLogger(__name__)
 # The limits of one transaction: the write lock is held for about a tenth of a second.
 _LINES_AT_ONCE = 10_000
 _BYTES_AT_ONCE = 8 << 20
+
+# Has others wait who bring events of the same run into a shared journal.
+_THE_RUN = select(tables.runs.c.id).where(tables.runs.c.id == bindparam("run_id")).with_for_update(key_share=True)
 
 
 def ingest(begin: Begin, journal: Path, folders: Iterable[Path]) -> int:
@@ -120,13 +123,21 @@ def ingest_whole(begin: Begin, name: str, header: Header, events: Sequence[Row])
         events: Their columns.
     """
     with begin() as connection:
-        session_id = _session(connection, header)
-        highest = session_rows.highest(connection, session_id)
-        rows = _new_rows(connection, header, session_id, events)
-        if rows:
-            connection.execute(insert(tables.events), rows)
-        if any(row["session_id"] == session_id and row["seq"] < highest for row in rows):
-            _note_progress(connection, name, session_id, len(events))
+        return add_whole(connection, name, header, events)
+
+
+def add_whole(connection: Connection, name: str, header: Header, events: Sequence[Row]) -> int:
+    """Do what `ingest_whole` does in a transaction of the caller's, which others may be beside.
+
+    Whoever adds to the same run waits until it ends, so that what is compared here is all that there is.
+    """
+    session_id = _session(connection, header)
+    highest = session_rows.highest(connection, session_id)
+    rows = _new_rows(connection, header, session_id, events)
+    if rows:
+        connection.execute(insert(tables.events), rows)
+    if any(row["session_id"] == session_id and row["seq"] < highest for row in rows):
+        _note_progress(connection, name, session_id, len(events))
     return len(rows)
 
 
@@ -231,6 +242,7 @@ def _new_rows(connection: Connection, header: Header, session_id: int, events: S
 def _session(connection: Connection, header: Header) -> int:
     """Return the session that the events belong to, created with its run and routes if the journal has none."""
     connection.execute(upsert(tables.runs).values(vars(header.run)).on_conflict_do_nothing())
+    connection.execute(_THE_RUN, {"run_id": header.run.id})
     for platform_name, base_url in header.routes:
         route(connection, header.run.id, platform_name, base_url)
     if header.session is None and (known := _of_earlier_version(connection, header)):

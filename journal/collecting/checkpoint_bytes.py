@@ -1,0 +1,86 @@
+"""The bytes of a node's checkpoints, as far as whoever drains the shared journal needs them.
+
+They are those that a mirror has, too: the newest of each role, and those that trainings ended with; and of these the
+ones that have not arrived anywhere they are to go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from journal.errors import BlobMissing, from_os
+from journal.folder import Journal
+from journal.mirror import journal_reader
+from journal.mirror.layout import parse_blob
+from journal.mirror.restoring import Restored, restore_checkpoints
+from journal.mirror.stores import Listed
+from journal.packs import contents
+from journal.schema import tables
+
+_B = tables.blobs
+
+
+class NodeBlobs:
+    """The checkpoints of a node's journal, as a source to restore from (`journal.mirror.stores.Source`)."""
+
+    def __init__(self, node: Journal) -> None:
+        """Copy nothing yet."""
+        self._node = node
+
+    def get(self, name: str) -> bytes | None:
+        """Return None: there are no small objects."""
+        del name
+        return None
+
+    def get_file(self, name: str, target: Path) -> bool:
+        """Write a checkpoint into a new file; return False when the node has evicted it."""
+        try:
+            source = self._node.blobs.path(parse_blob(name) or "").open("rb")
+        except (BlobMissing, FileNotFoundError):
+            return False
+        with source:
+            try:
+                contents.write_durably(target, iter(lambda: source.read(contents.CHUNK), b""))
+            except OSError as error:
+                raise from_os(error, target) from error
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """Yield nothing: what is wanted is known from the events."""
+        del prefix
+        return iter(())
+
+
+def bring(node: Journal, outbox: Journal, runs: Collection[str]) -> Restored:
+    """Bring the bytes that are needed and not there; return what came of it.
+
+    Args:
+        node: Has them.
+        outbox: The shared journal.
+        runs: The node's runs whose checkpoints to look at.
+
+    Raises:
+        JournalError: One of them cannot be used, or the store that keeps the bytes.
+    """
+    brought = Restored()
+    with node.begin(read_only=True) as connection:
+        needed = _needed(connection, runs)
+    if needed:
+        with outbox.begin(read_only=True) as connection:
+            needed -= contents.arrived(connection, runs)
+            there = _there(connection, {sha256 for _, sha256 in needed})
+        lacking = sorted({sha256 for _, sha256 in needed} - there)
+        restore_checkpoints(outbox, NodeBlobs(node), lacking, brought)
+    return brought
+
+
+def _needed(connection: Connection, runs: Collection[str]) -> set[tuple[str, str]]:
+    return journal_reader.wanted_blobs(connection, runs) - contents.arrived(connection, runs)
+
+
+def _there(connection: Connection, sha256s: Collection[str]) -> set[str]:
+    query = select(_B.c.sha256).where(_B.c.sha256.in_(sorted(sha256s)), _B.c.state == "present")
+    return set(connection.execute(query).scalars())

@@ -1,0 +1,244 @@
+"""Brings what a node's journal holds into a shared one, over and over, as it is written.
+
+Everything goes in by its identity, so it may be done again, by several at once, and of copies: nothing is doubled. In
+each step the shared journal is asked how far this node's sessions were brought (`brought.py`): what is known here
+belongs to a server that may since have been restored, or replaced by another that is behind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
+
+from journal.collecting import brought, checkpoint_bytes, exchange, node_events
+from journal.collecting.brought import Note, Reached
+from journal.collecting.exchange import Telling
+from journal.folder import Journal
+from journal.mirror.journal_reader import JournalReader
+from journal.outbox import results_intake
+from journal.outbox.run_results import SessionEnd
+from journal.retention import prunable
+from journal.sessions.identity import ENTRY_FIELDS, Entry
+from journal.writing import fallback_intake
+
+RECEIPTS_SECONDS = 30.0
+"""How often a node is told what has arrived."""
+_COST = 20
+"""That may take a 20th of the time at most."""
+
+
+@dataclass
+class Collected:
+    """What a step came to.
+
+    Attributes:
+        runs: Uuids of the runs that were looked at.
+        events: How many events were new to the shared journal.
+        checkpoints: How many checkpoints were.
+        bytes: The size of these.
+        missing: Checkpoints that a run needs and nobody has any more, by sha256.
+        refused: In words, what of the node's results does not fit, and the runs that are another model there than here.
+        learned: How many runs the node has learned something of that has arrived.
+    """
+
+    runs: Sequence[str] = ()
+    events: int = 0
+    checkpoints: int = 0
+    bytes: int = 0
+    missing: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    learned: int = 0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether anything came in."""
+        return bool(self.events or self.checkpoints)
+
+
+class _Both(NamedTuple):
+    """Both journals, each on one connection."""
+
+    node: Journal
+    reader: JournalReader
+    outbox: Journal
+
+
+class Collecting:
+    """Brings one node's journal into a shared one. One thread owns it."""
+
+    def __init__(
+        self,
+        node: Journal,
+        outbox: Journal,
+        runs: Callable[[], Collection[str] | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Bring nothing yet.
+
+        Args:
+            node: The node's journal; it stays the caller's, as does the other.
+            outbox: The shared one.
+            runs: Returns the uuids of the runs that are wanted; None for all.
+            clock: Seconds; never goes back.
+        """
+        self._node = node
+        self._outbox = outbox
+        self._runs = runs
+        self._clock = clock
+        self._place = brought.place(node)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Have what is there learned from the shared journal."""
+        self._seen = -1
+        self._reached: dict[str, Reached] = {}
+        self._ends: dict[str, SessionEnd] = {}
+        self._of_node, self._of_outbox = Telling(), Telling()
+        self._look_due = self._clock()
+        self._missing: list[str] = []
+
+    def step(self, *, is_last: bool = False) -> Collected:
+        """Bring everything that the node's journal has by now; when this returns, it is committed there.
+
+        Args:
+            is_last: Whether to ask in any case what has arrived.
+
+        Raises:
+            JournalError: One of the journals, or the store of checkpoints, cannot be used now. What came in stays, and
+                the next step does the rest.
+        """
+        try:
+            with ExitStack() as stack:
+                return self._step(stack, is_last=is_last)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _step(self, stack: ExitStack, *, is_last: bool) -> Collected:
+        node = stack.enter_context(self._node.on_one_connection())
+        reader = JournalReader(node)
+        newest = node_events.newest(reader)
+        if newest < self._seen:  # another journal is in its place
+            self._forget()
+        sessions = node_events.sessions(reader, self._runs())
+        collected = Collected(list(dict.fromkeys(one.run_id for one in sessions)), missing=self._missing)
+        is_due = is_last or self._clock() >= self._look_due
+        ends = {one.uuid: _end(one) for one in sessions}
+        if newest == self._seen and not is_due and ends == self._ends:
+            return collected
+        both = _Both(node, reader, stack.enter_context(self._outbox.on_one_connection()))
+        self._bring(both, sessions, newest, collected)
+        self._tell_ends(both.outbox, ends)
+        if is_due:
+            self._learn(both, collected)
+        return collected
+
+    def _bring(self, both: _Both, sessions: Sequence[Row[Any]], newest: int, collected: Collected) -> None:
+        """Bring events, what the node knows of their arrival before them, and the bytes that they are about."""
+        lowest = node_events.first_new(both.reader, self._seen, newest)
+        with both.outbox.begin(read_only=True) as connection:
+            notes = brought.read(connection, self._place)
+        new = [one for one in sessions if one.id in lowest or self._is_behind(one.uuid, notes.get(one.uuid))]
+        results, told = self._of_node.changed(both.node, collected.runs)
+        exchange.bring(both.outbox, results, has_events=False)
+        if new:
+            both.node.flush()  # nothing leaves the machine that a power cut could still take from it
+            self._bring_bytes(both, collected)
+        for session in new:
+            reached = self._begin_at(both, session, lowest.get(session.id), notes.get(session.uuid), newest)
+            collected.events += self._bring_session(both, session, reached, newest, notes.get(session.uuid))
+        collected.refused += exchange.bring(both.outbox, results, has_events=True)
+        self._of_node.note(told)
+        self._seen = newest
+
+    def _is_behind(self, session: str, note: Note | None) -> bool:
+        """Return whether less of a session may be there than is known here."""
+        known = self._reached.get(session)
+        return known is None or note != known.note()
+
+    def _bring_bytes(self, both: _Both, collected: Collected) -> None:
+        restored = checkpoint_bytes.bring(both.node, both.outbox, collected.runs)
+        collected.checkpoints, collected.bytes = restored.checkpoints, restored.bytes
+        collected.missing = self._missing = restored.missing
+        collected.refused += restored.damaged
+
+    def _begin_at(self, both: _Both, session: Row[Any], lowest: int | None, note: Note | None, newest: int) -> Reached:
+        """Return how far a session was brought."""
+        known = self._reached.get(session.uuid)
+        if known and note == known.note() and (lowest is None or lowest > known.last):
+            return known
+        reached = Reached()
+        for group in node_events.groups(both.reader, session.id, newest, through=note.last) if note else ():
+            reached.add(group)
+        if note and reached.note() == note:
+            return reached
+        return self._skipping_pruned(both, session, note, newest)
+
+    def _skipping_pruned(self, both: _Both, session: Row[Any], note: Note | None, newest: int) -> Reached:
+        """Return where to begin with a session of which what was noted does not hold, or nothing was noted.
+
+        A run that the shared journal has pruned is there no more because it has arrived.
+        """
+        reached = Reached()
+        with both.outbox.begin(read_only=True) as connection:
+            is_pruned = session.run_id in prunable.pruned(connection)
+        last = note.last if note else node_events.LAST
+        for group in node_events.groups(both.reader, session.id, newest, through=last) if is_pruned else ():
+            reached.add(group)
+        return reached
+
+    def _bring_session(self, both: _Both, session: Row[Any], reached: Reached, newest: int, note: Note | None) -> int:
+        """Bring a session's events from where it was reached; return how many were new."""
+        header, new = node_events.header(both.reader, session), 0
+        groups = node_events.groups(both.reader, session.id, newest, after=reached.last)
+        for group in groups if note else _at_least_one(groups):
+            reached = reached.copy()
+            reached.add(group)
+            name = f"collected/{self._place}/{session.uuid}/{reached.last}"
+            with both.outbox.begin(concurrent=True) as connection:
+                new += fallback_intake.add_whole(connection, name, header, [_columns(entry) for entry in group])
+                brought.write(connection, session.uuid, self._place, reached.note())
+        self._reached[session.uuid] = reached
+        return new
+
+    def _tell_ends(self, outbox: Journal, ends: dict[str, SessionEnd]) -> None:
+        """Tell how far the node's sessions are, where that has changed: a drain sees by it which are at work."""
+        changed = [one for uuid, one in ends.items() if self._ends.get(uuid) != one]
+        if changed:
+            with outbox.begin() as connection:
+                results_intake.take_ends(connection, changed)
+        self._ends = ends
+
+    def _learn(self, both: _Both, collected: Collected) -> None:
+        """Have the node learn what has arrived of its runs."""
+        began = self._clock()
+        results, told = self._of_outbox.changed(both.outbox, collected.runs)
+        collected.refused += exchange.learn(both.node, results)
+        collected.learned = len(results)
+        self._of_outbox.note(told)
+        if results:
+            self._of_node.note_all(both.node, [one.run.id for one in results])
+        self._look_due = self._clock() + max(RECEIPTS_SECONDS, _COST * (self._clock() - began))
+
+
+def _at_least_one(groups: Any) -> Any:
+    """Yield groups of events, or one of none: a session without events is there, too."""
+    is_any = False
+    for group in groups:
+        is_any = True
+        yield group
+    if not is_any:
+        yield []
+
+
+def _columns(entry: Entry) -> dict[str, Any]:
+    return dict(zip(ENTRY_FIELDS, entry, strict=True))
+
+
+def _end(session: Row[Any]) -> SessionEnd:
+    return SessionEnd(session.uuid, session.heartbeat_at, session.ended_at, session.outcome)

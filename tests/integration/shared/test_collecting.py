@@ -1,0 +1,217 @@
+"""A node's journal is brought into a shared one: whole, once, whoever does it and however often."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from support.journals import Bench, bench, rows, until
+from support.postgres_server import shared_journal
+
+import journal
+from journal.collecting import node_events
+from journal.collecting.collecting import Collecting
+from journal.folder import Journal
+from journal.mirror import segments
+from journal.mirror.journal_reader import JournalReader
+from journal.opening import open_shared
+from journal.retention import prunable
+from journal.sessions.identity import ENTRY_FIELDS
+from journal.writing import fallback_intake
+from journal.writing.fallback_format import Header
+
+_IDENTITIES = """
+    SELECT s.uuid, e.seq, e.kind, e.key, e.payload, e.created_at FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE s.purpose IS NULL ORDER BY s.uuid, e.seq
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path / "node" / "journal") as opened:
+        yield opened
+
+
+@pytest.fixture
+def outbox() -> Iterator[Journal]:
+    with open_shared(shared_journal()) as opened:
+        yield opened
+
+
+def there(outbox: Journal, query: str = _IDENTITIES, **values: Any) -> list[tuple[Any, ...]]:
+    with outbox.begin(read_only=True) as connection:
+        return [tuple(row) for row in connection.execute(text(query), values)]
+
+
+def events_of(node: Bench) -> list[tuple[Any, ...]]:
+    return rows(node.journal.path, _IDENTITIES)
+
+
+def test_comes_in_whole_and_once(node: Bench, outbox: Journal) -> None:
+    for epoch in range(7):
+        node.event(payload={"epoch": epoch}, key=str(epoch))
+    collecting = Collecting(node.journal, outbox)
+
+    first = collecting.step()
+    node.event(payload={"epoch": 7}, key="7")
+    node.writer.end_session(node.session_id, "complete")
+    further = collecting.step()
+    by_another = Collecting(node.journal, outbox).step()
+
+    assert (first.events, further.events, by_another.events) == (7, 1, 0)
+    assert there(outbox) == events_of(node)
+    assert there(outbox, "SELECT outcome FROM sessions") == [("complete",)]
+    assert there(outbox, "SELECT platform FROM destinations") == [("ultralytics",)]
+
+
+def test_a_run_without_events_is_there_too(node: Bench, outbox: Journal) -> None:
+    Collecting(node.journal, outbox).step()
+    assert there(outbox, "SELECT id FROM runs") == [(node.run.id,)]
+    assert there(outbox, "SELECT ended_at FROM sessions") == [(None,)]
+
+
+def test_an_idle_node_asks_the_server_nothing(node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.event()
+    collecting = Collecting(node.journal, outbox, clock=lambda: 0.0)
+    collecting.step()
+    monkeypatch.setattr(outbox, "on_one_connection", pytest.fail)
+    assert collecting.step().events == 0
+
+
+def test_copies_and_many_collectors_at_once_double_nothing(
+    node: Bench, outbox: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "MOST_EVENTS", 20)
+    for epoch in range(200):
+        node.event(payload={"epoch": epoch}, key=str(epoch))
+    shutil.copytree(node.journal.path, tmp_path / "copy")
+    begin = Barrier(4)
+
+    def collect(folder: Path) -> int:
+        with journal.open(folder) as opened:
+            begin.wait()
+            return Collecting(opened, outbox).step().events
+
+    with ThreadPoolExecutor(4) as threads:
+        brought = list(threads.map(collect, [node.journal.path, tmp_path / "copy"] * 2))
+
+    assert sum(brought) == 200
+    assert there(outbox) == events_of(node)
+
+
+def test_who_comes_second_waits_and_sees_what_the_first_has_brought(node: Bench, outbox: Journal) -> None:
+    node.event()
+    Collecting(node.journal, outbox).step()
+    node.event()
+    session, header = _session_of(node)
+    with ThreadPoolExecutor(1) as thread:
+        with outbox.begin(concurrent=True) as connection:
+            [group] = node_events.groups(JournalReader(node.journal), session.id, newest=2, after=1)
+            events = [dict(zip(ENTRY_FIELDS, entry, strict=True)) for entry in group]
+            assert fallback_intake.add_whole(connection, "first", header, events) == 1
+            second = thread.submit(Collecting(node.journal, outbox).step)
+            until(lambda: there(outbox, "SELECT count(*) FROM pg_locks WHERE NOT granted") != [(0,)])
+        assert second.result().events == 0
+    assert there(outbox) == events_of(node)
+
+
+def _session_of(node: Bench) -> tuple[Any, Header]:
+    reader = JournalReader(node.journal)
+    [session] = node_events.sessions(reader, None)
+    return session, node_events.header(reader, session)
+
+
+def test_what_two_copies_wrote_under_one_number_is_kept_twice(node: Bench, outbox: Journal, tmp_path: Path) -> None:
+    node.event(payload={"epoch": 0})
+    shutil.copytree(node.journal.path, tmp_path / "copy")
+    node.event(payload={"epoch": 1, "of": "the node"})
+    with journal.open(tmp_path / "copy") as copy, closing(copy.writer()) as writer:
+        writer.append(node.run.id, node.session_id, "epoch_end", {"epoch": 1, "of": "its copy"})
+        Collecting(node.journal, outbox).step()
+        assert Collecting(copy, outbox).step().events == 1
+
+    payloads = [payload for (payload,) in there(outbox, "SELECT payload FROM events ORDER BY seq")]
+    assert len(payloads) == 3
+    assert there(outbox, "SELECT count(*) FROM sessions WHERE purpose = 'twin'") == [(1,)]
+
+
+def test_what_a_server_has_lost_comes_again(node: Bench, outbox: Journal) -> None:
+    """It was restored, or replaced by one that was behind."""
+    for _ in range(3):
+        node.event()
+    collecting = Collecting(node.journal, outbox)
+    collecting.step()
+    with outbox.begin() as connection:
+        connection.execute(text("DELETE FROM events WHERE seq > 1"))
+        connection.execute(text("DELETE FROM collected"))
+
+    assert collecting.step(is_last=True).events == 2
+    assert there(outbox) == events_of(node)
+
+
+def test_events_that_come_late_with_lower_numbers_come_in(node: Bench, outbox: Journal) -> None:
+    """They were in a fallback file meanwhile."""
+    for _ in range(3):
+        node.event()
+    with node.journal.begin() as connection:
+        [late] = connection.execute(text("SELECT * FROM events WHERE seq = 2")).mappings().all()
+        connection.execute(text("DELETE FROM events WHERE seq = 2"))
+    collecting = Collecting(node.journal, outbox)
+    assert collecting.step().events == 2
+    with node.journal.begin() as connection:
+        insert = "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq) VALUES (:run_id, "
+        connection.execute(text(f"{insert}:session_id, :kind, :key, :payload, :created_at, :seq)"), dict(late))
+
+    assert collecting.step().events == 1
+    assert there(outbox) == events_of(node)
+
+
+def test_a_pruned_run_does_not_come_back(node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.event()
+    Collecting(node.journal, outbox).step()
+    with outbox.begin() as connection:
+        connection.execute(text("DELETE FROM events"))
+        connection.execute(text("DELETE FROM collected"))
+        connection.execute(text("UPDATE targets SET stage = 2"))
+        assert prunable.pruned(connection) == {node.run.id}
+
+    collecting = Collecting(node.journal, outbox)
+    assert collecting.step().events == 0
+    node.event(payload={"epoch": 1})
+    assert collecting.step().events == 1  # it goes on
+
+
+def test_needed_checkpoints_come_before_their_events(
+    node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = node.checkpoint(b"old" * 100)
+    new = node.checkpoint(b"new" * 100)
+    best = node.checkpoint(b"best" * 100, "best")
+    seen: list[tuple[int, int]] = []
+    bring = Collecting._bring_session
+
+    def watched(self: Collecting, *arguments: Any) -> int:
+        seen.append(there(outbox, "SELECT (SELECT count(*) FROM blobs), (SELECT count(*) FROM events)")[0])
+        return bring(self, *arguments)
+
+    monkeypatch.setattr(Collecting, "_bring_session", watched)
+    collected = Collecting(node.journal, outbox).step()
+
+    assert seen == [(2, 0)]
+    assert (collected.checkpoints, collected.missing) == (2, [])
+    assert sorted(outbox.blobs.names()) == sorted({new, best} - {old})
+    assert Collecting(node.journal, outbox).step().checkpoints == 0
+
+
+def test_a_checkpoint_that_nobody_has_is_named(node: Bench, outbox: Journal) -> None:
+    sha256 = node.checkpoint(b"bytes")
+    node.journal.blobs.remove(sha256)
+    collected = Collecting(node.journal, outbox).step()
+    assert (collected.events, collected.missing) == (1, [sha256])
