@@ -26,6 +26,8 @@ _D = tables.deliveries
 _E = tables.events
 _R = tables.runs
 _T = tables.targets
+_ALL = (1 << 31) - 1
+"""As a limit: more targets than there are."""
 _EVENTS = select(_E, tables.sessions.c.generation).join(tables.sessions, tables.sessions.c.id == _E.c.session_id)
 
 
@@ -277,7 +279,7 @@ def _behind(
 ) -> list[Target]:
     """Return targets that have something to plan; see `Backlogs.behind`."""
     statement = _having_backlog(values["run_ids"] is not None, after is not None)
-    parameters = {**values, "limit": -1 if limit is None else limit, "after": after and after.id}
+    parameters = {**values, "limit": _ALL if limit is None else limit, "after": after and after.id}
     return [from_row(row) for row in connection.execute(statement, parameters)]
 
 

@@ -21,9 +21,9 @@ from journal.storage import newest
 from journal.storage.backend import Begin
 
 _FACT = text("SELECT value FROM facts WHERE name = :name")
-_STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
+_STORE = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 _SESSIONS = text("SELECT uuid, generation FROM sessions WHERE run_id = :run_id")
-_EPOCHS = text("SELECT max(CAST(key AS INTEGER)) FROM events WHERE run_id = :run_id AND kind = :kind").bindparams(
+_EPOCHS = text("SELECT max(CAST(round(key) AS BIGINT)) FROM events WHERE run_id = :run_id AND kind = :kind").bindparams(
     kind=EPOCH
 )
 _ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = :kind LIMIT 1").bindparams(kind=COMPLETE)

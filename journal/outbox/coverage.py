@@ -23,43 +23,45 @@ TAKEN_IN = "results taken in"
 """Name of the fact that counts how often results of another journal came in, or what was sent was to be sent again.
 Planning asks only where it is."""
 
-# The joins are CROSS JOINs because SQLite keeps their order: for each delivery its events, by their identities. Left to
-# itself it may take each event and look at all deliveries. A span is `uuid number uuid number` (`journal.ids.span`). Of
-# the events between its two ends the delivery has those of its kind; of others between them nothing is sent there.
+# The joins are CROSS JOINs because SQLite keeps their order: for each delivery its events, by their identities. (ON
+# is not for these in PostgreSQL, which chooses the order itself.) Left alone, SQLite may take each event and look at
+# all deliveries. A span is `uuid number uuid number` (`journal.ids.span`). Of the events between its two ends the
+# delivery has those of its kind; of others between them nothing is sent there.
 _COVERED = f"""
     WITH d AS (
-      SELECT id, kind, body, substr(span, 1, 36) AS session, CAST(substr(span, 38) AS INTEGER) AS first,
+      SELECT id, kind, body, substr(span, 1, 36) AS session, CAST(round(substr(span, 38)) AS BIGINT) AS first,
              substr(span, 38 + instr(substr(span, 38), ' '), 36) AS last_session,
-             CAST(substr(span, 38 + instr(substr(span, 38), ' ') + 37) AS INTEGER) AS last
+             CAST(round(substr(span, 38 + instr(substr(span, 38), ' ') + 37)) AS BIGINT) AS last
       FROM deliveries WHERE run_id = :run_id AND destination_id = :destination_id AND span IS NOT NULL
     )
     SELECT d.id AS delivery, e.id AS event, s.uuid, e.seq, e.kind, e.key, e.payload
-    FROM d CROSS JOIN sessions s ON s.uuid = d.session
-           CROSS JOIN events e ON e.session_id = s.id
-                        AND e.seq BETWEEN d.first AND CASE d.last_session WHEN d.session THEN d.last ELSE d.first END
-    WHERE e.seq = d.first OR (e.seq = d.last AND d.session = d.last_session)
-       OR (d.kind = '{CONSOLE}' AND e.kind IN ('{CONSOLE}', '{GIVEN_UP}'))
-       OR (d.kind = '{EPOCHS_TOGETHER}' AND e.kind = '{EPOCH}' AND json_valid(d.body)
-           AND EXISTS (SELECT 1 FROM json_each(d.body, '$.metrics') m WHERE m.key = e.key))
+    FROM d CROSS JOIN sessions s CROSS JOIN events e
+    WHERE s.uuid = d.session AND e.session_id = s.id
+      AND e.seq BETWEEN d.first AND CASE d.last_session WHEN d.session THEN d.last ELSE d.first END
+      AND (e.seq = d.first OR (e.seq = d.last AND d.session = d.last_session)
+           OR (d.kind = '{CONSOLE}' AND e.kind IN ('{CONSOLE}', '{GIVEN_UP}'))
+           OR (d.kind = '{EPOCHS_TOGETHER}' AND e.kind = '{EPOCH}'
+               AND EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(d.body) THEN d.body ELSE '{{}}' END,
+                                                   '$.metrics') m WHERE m.key = e.key)))
     UNION ALL
     SELECT d.id, e.id, s.uuid, e.seq, e.kind, e.key, e.payload
-    FROM d CROSS JOIN sessions s ON s.uuid = d.last_session
-           CROSS JOIN events e ON e.session_id = s.id AND e.seq = d.last
-    WHERE d.last_session != d.session
+    FROM d CROSS JOIN sessions s CROSS JOIN events e
+    WHERE s.uuid = d.last_session AND e.session_id = s.id AND e.seq = d.last AND d.last_session != d.session
 """  # noqa: S608 - names of this package
-_PLANNED = text(f"SELECT DISTINCT event FROM ({_COVERED}) WHERE event > :after")  # noqa: S608 - of this module
+_PLANNED = text(f"SELECT DISTINCT event FROM ({_COVERED}) covered WHERE event > :after")  # noqa: S608 - of this module
 # Earlier versions planned by local ids, and wrote no spans.
 _PLANNED_BY_IDS = text(
     """
     SELECT e.id FROM deliveries d
-      CROSS JOIN events e ON e.id BETWEEN d.first_event AND d.last_event AND e.run_id = d.run_id
-    WHERE d.run_id = :run_id AND d.destination_id = :destination_id AND d.span IS NULL AND d.state != 'superseded'
+      CROSS JOIN events e
+    WHERE e.id BETWEEN d.first_event AND d.last_event AND e.run_id = d.run_id
+      AND d.run_id = :run_id AND d.destination_id = :destination_id AND d.span IS NULL AND d.state != 'superseded'
       AND e.id > :after
     """
 )
-_EVENTS = text(f"SELECT delivery, event FROM ({_COVERED})")  # noqa: S608
+_EVENTS = text(f"SELECT delivery, event FROM ({_COVERED}) covered")  # noqa: S608
 _CONTENTS = text(
-    f"SELECT delivery, uuid, seq, kind, key, payload FROM ({_COVERED}) ORDER BY delivery, uuid, seq"  # noqa: S608
+    f"SELECT delivery, uuid, seq, kind, key, payload FROM ({_COVERED}) covered ORDER BY delivery, uuid, seq"  # noqa: S608
 )
 _HEADS = text(
     f"""
@@ -69,7 +71,8 @@ _HEADS = text(
     """  # noqa: S608 - a constant of this package
 )
 _END = """
-    coalesce((SELECT e.id FROM sessions s JOIN events e ON e.session_id = s.id AND e.seq = CAST({number} AS INTEGER)
+    coalesce((SELECT e.id FROM sessions s
+              JOIN events e ON e.session_id = s.id AND e.seq = CAST(round({number}) AS BIGINT)
               WHERE s.uuid = {session}), 0)"""
 _UNPLACED = "WHERE run_id = :run_id AND destination_id = :destination_id AND span IS NOT NULL AND first_event = 0"
 _SECOND = "38 + instr(substr(span, 38), ' ')"
@@ -80,7 +83,9 @@ _PLACE = (
     text(f"UPDATE deliveries SET first_event = {_FIRST} {_UNPLACED} AND last_event != 0"),  # noqa: S608
 )
 _COUNT = text("SELECT value FROM facts WHERE name = :name").bindparams(name=TAKEN_IN)
-_COUNT_ON = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)").bindparams(name=TAKEN_IN)
+_COUNT_ON = text(
+    "INSERT INTO facts VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+).bindparams(name=TAKEN_IN)
 
 
 def times_taken_in(connection: Connection) -> int:

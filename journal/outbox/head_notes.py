@@ -17,10 +17,10 @@ from journal.clock import now_text
 
 _NAME = "heads"
 _SIGNED = "heads signed"
-_STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
-_FIRST = text("INSERT OR IGNORE INTO facts VALUES (:name, 'said')")
+_STORE = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+_FIRST = text("INSERT INTO facts VALUES (:name, 'said') ON CONFLICT (name) DO NOTHING")
 _DUE = "heads due"
-_NOTE_DUE = text("INSERT OR IGNORE INTO facts VALUES (:name, '')")
+_NOTE_DUE = text("INSERT INTO facts VALUES (:name, '') ON CONFLICT (name) DO NOTHING")
 _NOT_DUE = text("DELETE FROM facts WHERE name = :name")
 _ALL_DUE = text("SELECT name FROM facts WHERE name > :prefix AND name < :end ORDER BY name")
 _OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")

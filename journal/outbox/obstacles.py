@@ -27,7 +27,7 @@ PREFIX = "obstacle "
 ALL = text(f"SELECT name, value FROM facts WHERE name > '{PREFIX}' AND name < '{PREFIX.rstrip()}!'")  # noqa: S608
 """The facts that `by_destination` reads; mostly there are none."""
 _ONE = text("SELECT value FROM facts WHERE name = :name")
-_STORE = text("INSERT OR REPLACE INTO facts VALUES (:name, :value)")
+_STORE = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 REMOVE = text(f"DELETE FROM facts WHERE name = '{PREFIX}' || :destination_id")  # noqa: S608 - a constant
 """Forgets what was in the way of a destination. It is part of settling what has arrived, so it takes no detour."""
 

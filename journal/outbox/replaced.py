@@ -30,11 +30,11 @@ _REPLACED = text(
              CASE WHEN d.lane = 'upload' THEN 'weights'
                   WHEN d.kind IN ({listed(MILESTONES)}) THEN 'state'
                   WHEN d.kind IN ({listed(BY_KEY)}) THEN d.kind || ' ' || nullif(e.key, '') END AS what,
-             d.lane = 'message' AND d.kind NOT IN ({listed(BY_KEY)}) OR d.role IS '{FINAL}' AS is_last_word
+             d.lane = 'message' AND d.kind NOT IN ({listed(BY_KEY)}) OR coalesce(d.role, '') = '{FINAL}' AS is_last_word
       FROM deliveries d LEFT JOIN events e ON e.id = d.first_event
       WHERE d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
       UNION ALL
-      SELECT d.id, d.run_id, d.destination_id, d.first_event, d.state, '{EPOCH} ' || epoch.key, 0
+      SELECT d.id, d.run_id, d.destination_id, d.first_event, d.state, '{EPOCH} ' || epoch.key, 1 = 0
       FROM deliveries d, json_each(CASE WHEN json_valid(d.body) THEN d.body ELSE '{{}}' END, '$.metrics') epoch
       WHERE d.kind = '{EPOCHS_TOGETHER}' AND d.run_id IN (SELECT run_id FROM deliveries WHERE state = 'dead')
     ), newest AS (
@@ -44,7 +44,7 @@ _REPLACED = text(
       FROM kept WHERE what IS NOT NULL GROUP BY run_id, destination_id, what
     )
     SELECT k.id, substr(k.what, {len(EPOCH) + 2}) AS epoch,
-           coalesce(k.first_event < CASE WHEN k.is_last_word THEN n.sent ELSE n.planned END, 0) AS is_replaced
+           coalesce(k.first_event < CASE WHEN k.is_last_word THEN n.sent ELSE n.planned END, 1 = 0) AS is_replaced
     FROM kept k JOIN newest n USING (run_id, destination_id, what)
     WHERE k.state = 'dead'
     """  # noqa: S608 - names of this package

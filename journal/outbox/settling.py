@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, exists, func, insert, or_, select, update
 
 from journal.clock import to_text
 from journal.encoding import encode, storable
@@ -83,7 +83,7 @@ class Settlement:
             claim: Of a checkpoint.
             roles: Roles of the checkpoints that its destination is sent; None for those that were published.
         """
-        published = func.json_extract(_E.c.payload, "$.publish") == 1
+        published = cast(func.json_extract(_E.c.payload, "$.publish"), Text) == "1"
         own = _E.alias()
         its = _S.alias()
         own_order = select(tables.run_order(own, its)).where(own.c.id == claim.last_event, its.c.id == own.c.session_id)
@@ -109,7 +109,7 @@ class Settlement:
             select(_R.c.name)
             .join(_T, _T.c.run_id == _R.c.id)
             .where(_T.c.destination_id == claim.destination_id, _T.c.run_id != claim.run.id, _T.c.state == "registered")
-            .where(func.json_extract(_T.c.ids, f"$.{MODEL_ID}") == model_id)
+            .where(cast(func.json_extract(_T.c.ids, f"$.{MODEL_ID}"), Text) == str(model_id))
         )
         with self._begin(read_only=True) as connection:
             return connection.execute(query.limit(1)).scalar_one_or_none()

@@ -128,10 +128,11 @@ class Verification:
 _QUERY = """
     SELECT v.*, d.platform, d.base_url,
            NOT EXISTS (SELECT 1 FROM events e WHERE e.run_id = v.run_id AND e.id > v.last_event)
-           AND coalesce(x.newest <= v.last_delivery AND x.settled_at <= v.verified_at AND NOT x.open, 1) AS is_current
+           AND coalesce(x.newest <= v.last_delivery AND x.settled_at <= v.verified_at AND x.open = 0, 1 = 1)
+             AS is_current
     FROM verifications v JOIN destinations d ON d.id = v.destination_id
     LEFT JOIN (SELECT run_id, destination_id, max(id) AS newest, coalesce(max(settled_at), '') AS settled_at,
-                      max(state IN ('pending', 'claimed')) AS open
+                      max(CASE WHEN state IN ('pending', 'claimed') THEN 1 ELSE 0 END) AS open
                FROM deliveries WHERE run_id IN (SELECT run_id FROM verifications) GROUP BY run_id, destination_id) x
       ON x.run_id = v.run_id AND x.destination_id = v.destination_id"""
 _ALL = text(f"{_QUERY} ORDER BY v.run_id, v.destination_id")

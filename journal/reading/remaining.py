@@ -42,7 +42,7 @@ _OPEN = text(
     f"""
     SELECT x.*, failed.last_error
     FROM (SELECT o.run_id, o.destination_id, count(*) AS pending, min(o.created_at) AS oldest_at,
-                 sum(coalesce(b.size, length(o.body))) AS bytes,
+                 CAST(sum(coalesce(b.size, length(o.body))) AS BIGINT) AS bytes,
                  min(CASE WHEN NOT (o.lane = 'upload' AND o.role != '{FINAL}' AND o.fence = 0)
                           THEN o.next_attempt_at END) AS next_attempt_at,
                  max(CASE WHEN o.last_error IS NOT NULL THEN o.id END) AS failed_id
@@ -63,12 +63,12 @@ _SPACED = text(
     """  # noqa: S608 - names of this package
 )
 _CHOSEN = """t.dropped_at IS NULL AND t.state != 'blocked'
-      AND (:runs IS NULL OR t.run_id IN (SELECT value FROM json_each(:runs)))"""
+      AND (CAST(:runs AS TEXT) IS NULL OR t.run_id IN (SELECT value FROM json_each(:runs)))"""
 _LEFT = text(
     f"""
-    SELECT count(*) + (SELECT coalesce(sum((SELECT count(*) {_UNPLANNED})), 0) FROM targets t WHERE {_CHOSEN})
-             AS deliveries,
-           coalesce(sum(coalesce(b.size, length(o.body))), 0) AS bytes
+    SELECT count(*) + (SELECT CAST(coalesce(sum((SELECT count(*) {_UNPLANNED})), 0) AS BIGINT)
+                       FROM targets t WHERE {_CHOSEN}) AS deliveries,
+           CAST(coalesce(sum(coalesce(b.size, length(o.body))), 0) AS BIGINT) AS bytes
     FROM deliveries o JOIN targets t ON t.run_id = o.run_id AND t.destination_id = o.destination_id
     LEFT JOIN blobs b ON b.sha256 = o.sha256
     WHERE o.state IN ('pending', 'claimed') AND {_CHOSEN}

@@ -17,7 +17,7 @@ from journal.schema.tables import epochs
 _COUNTS = text(
     f"""
     SELECT r.id, {epochs("r")} AS epochs, (SELECT count(*) FROM events e WHERE e.run_id = r.id) AS events
-    FROM runs r WHERE :run IS NULL OR r.id = :run
+    FROM runs r WHERE CAST(:run AS TEXT) IS NULL OR r.id = :run
     """  # noqa: S608 - a constant of `tables`
 )
 _SETTLED = text(
@@ -26,7 +26,7 @@ _SETTLED = text(
            count(CASE WHEN x.state = 'delivered' THEN 1 END) AS delivered,
            count(CASE WHEN x.state = 'superseded' THEN 1 END) AS superseded,
            count(CASE WHEN x.state = 'dropped' THEN 1 END) AS dropped
-    FROM deliveries x WHERE :run IS NULL OR x.run_id = :run GROUP BY x.run_id, x.destination_id
+    FROM deliveries x WHERE CAST(:run AS TEXT) IS NULL OR x.run_id = :run GROUP BY x.run_id, x.destination_id
     """
 )
 

@@ -44,7 +44,7 @@ _UNREFERENCED = text(
     WHERE b.state = 'present'
       AND b.sha256 NOT IN (SELECT sha256 FROM deliveries WHERE sha256 IS NOT NULL)
       AND NOT EXISTS (SELECT 1 FROM events e
-                      WHERE e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = +b.sha256)
+                      WHERE e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = b.sha256 || '')
     """  # noqa: S608 - names of this package
 )
 # The deliveries that a target began with, of stage 0 or 1, are gone; what was planned later has higher stages. A target
@@ -62,7 +62,7 @@ NEEDED = f"""
     (b.sha256 IN (SELECT sha256 FROM deliveries WHERE state IN ('pending', 'claimed') AND sha256 IS NOT NULL)
      OR EXISTS (
         SELECT 1 FROM events o
-        WHERE o.kind = '{CHECKPOINT}' AND json_extract(o.payload, '$.sha256') = +b.sha256
+        WHERE o.kind = '{CHECKPOINT}' AND json_extract(o.payload, '$.sha256') = b.sha256 || ''
           AND (o.key = '{FINAL}' OR o.id = {newest_checkpoint("o")})))"""  # noqa: S608 - names of this package
 """The SQL condition under which the bytes of a row `b` of `blobs` must stay."""
 

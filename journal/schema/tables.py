@@ -9,6 +9,7 @@ Times are ISO 8601 text in UTC, which sorts by time. Payloads, bodies and receip
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     FromClause,
     Integer,
@@ -22,9 +23,12 @@ from journal.evaluations import trained_in_sql
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, MILESTONES, listed
 from journal.records import OPEN_STATES
 
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+"""A whole number of eight bytes; PostgreSQL's INTEGER has four."""
+
 schema_migrations = table(
     "schema_migrations",
-    column("version", Integer),
+    column("version", WHOLE),
     column("name", Text),
     column("applied_at", Text),
 )
@@ -45,14 +49,14 @@ runs = table(
     column("created_at", Text),
 )
 
-RUN_NUMBER: ColumnElement[int] = literal_column("runs.rowid", Integer)
+RUN_NUMBER: ColumnElement[int] = literal_column("runs.rowid", WHOLE)
 """Orders runs by when they began; their dates may not, because clocks are set."""
 
 sessions = table(
     "sessions",
-    column("id", Integer),
+    column("id", WHOLE),
     column("run_id", Text),
-    column("pid", Integer),
+    column("pid", WHOLE),
     column("host", Text),
     column("boot_id", Text),
     column("started_at", Text),
@@ -60,36 +64,36 @@ sessions = table(
     column("ended_at", Text),
     column("outcome", Text),
     column("uuid", Text),
-    column("generation", Integer),  # 1 + the highest that was known of the run
+    column("generation", WHOLE),  # 1 + the highest that was known of the run
     column("parent", Text),  # uuid of the session that it continues
     column("purpose", Text),  # why it wrote, where it is no training's
-    column("flushed_seq", Integer),  # up to this number its events are on the disk, as far as was known at heartbeat_at
+    column("flushed_seq", WHOLE),  # up to this number its events are on the disk, as far as was known at heartbeat_at
 )
 
 # Ids are never used again (AUTOINCREMENT), so a cursor stays right after delivered rows were pruned.
 events = table(
     "events",
-    column("id", Integer),
+    column("id", WHOLE),
     column("run_id", Text),
-    column("session_id", Integer),
+    column("session_id", WHOLE),
     column("kind", Text),
     column("key", Text),
     column("payload", Text),
     column("created_at", Text),
-    column("seq", Integer),
+    column("seq", WHOLE),
 )
 
 blobs = table(
     "blobs",
     column("sha256", Text),
-    column("size", Integer),
+    column("size", WHOLE),
     column("state", Text),
     column("created_at", Text),
 )
 
 destinations = table(
     "destinations",
-    column("id", Integer),
+    column("id", WHOLE),
     column("platform", Text),
     column("base_url", Text),
 )
@@ -97,37 +101,37 @@ destinations = table(
 targets = table(
     "targets",
     column("run_id", Text),
-    column("destination_id", Integer),
+    column("destination_id", WHOLE),
     column("state", Text),
     column("reason", Text),
     column("ids", Text),
-    column("planned_through", Integer),
-    column("stage", Integer),
+    column("planned_through", WHOLE),
+    column("stage", WHOLE),
     column("last_upload_at", Text),
     column("dropped_at", Text),  # when a person gave it up
 )
 
 deliveries = table(
     "deliveries",
-    column("id", Integer),
+    column("id", WHOLE),
     column("run_id", Text),
-    column("destination_id", Integer),
+    column("destination_id", WHOLE),
     column("chunk_id", Text),
     column("kind", Text),
     column("lane", Text),
-    column("stage", Integer),
-    column("first_event", Integer),
-    column("last_event", Integer),
+    column("stage", WHOLE),
+    column("first_event", WHOLE),
+    column("last_event", WHOLE),
     column("body", Text),
     column("sha256", Text),
     column("role", Text),
     column("state", Text),
-    column("attempts", Integer),
+    column("attempts", WHOLE),
     column("next_attempt_at", Text),
-    column("held", Integer),  # 1: the platform itself asked for the wait (Retry-After)
+    column("held", WHOLE),  # 1: the platform itself asked for the wait (Retry-After)
     column("owner", Text),
     column("lease_until", Text),
-    column("fence", Integer),
+    column("fence", WHOLE),
     column("last_error", Text),
     column("receipt", Text),
     column("created_at", Text),
@@ -137,9 +141,9 @@ deliveries = table(
 
 attempts = table(
     "attempts",
-    column("id", Integer),
-    column("delivery_id", Integer),
-    column("number", Integer),
+    column("id", WHOLE),
+    column("delivery_id", WHOLE),
+    column("number", WHOLE),
     column("result", Text),
     column("error", Text),
     column("at", Text),
@@ -147,10 +151,10 @@ attempts = table(
 
 signals = table(
     "signals",
-    column("id", Integer),
+    column("id", WHOLE),
     column("run_id", Text),
-    column("session_id", Integer),
-    column("destination_id", Integer),
+    column("session_id", WHOLE),
+    column("destination_id", WHOLE),
     column("kind", Text),
     column("detail", Text),
     column("created_at", Text),
@@ -160,8 +164,8 @@ signals = table(
 fallback_imports = table(
     "fallback_imports",
     column("name", Text),
-    column("session_id", Integer),
-    column("lines", Integer),
+    column("session_id", WHOLE),
+    column("lines", WHOLE),
     column("updated_at", Text),
 )
 
@@ -169,15 +173,15 @@ fallback_imports = table(
 verifications = table(
     "verifications",
     column("run_id", Text),
-    column("destination_id", Integer),
+    column("destination_id", WHOLE),
     column("verified_at", Text),
-    column("is_deep", Integer),
-    column("last_event", Integer),
-    column("last_delivery", Integer),
-    column("proven", Integer),
-    column("different", Integer),
-    column("missing", Integer),
-    column("unreadable", Integer),
+    column("is_deep", WHOLE),
+    column("last_event", WHOLE),
+    column("last_delivery", WHOLE),
+    column("proven", WHOLE),
+    column("different", WHOLE),
+    column("missing", WHOLE),
+    column("unreadable", WHOLE),
     column("findings", Text),
 )
 
@@ -222,7 +226,7 @@ RANK = rank("e", "s")
 
 def run_order(event: FromClause, session: FromClause) -> ColumnElement[int]:
     """Return `rank` as an expression of Core, of tables or aliases of them."""
-    return session.c.generation.op("<<")(40).self_group() + event.c.seq
+    return session.c.generation.op("<<")(literal_column("40")).self_group() + event.c.seq
 
 
 def epochs(run: str) -> str:

@@ -35,8 +35,8 @@ _NEWER = text(
     """
     SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
     WHERE e.run_id = :run_id AND e.id < :id AND s.generation > :generation AND e.kind = :kind
-      AND (:key IS NULL OR e.key = :key)
-      AND (NOT :by_role OR CASE WHEN :any_role THEN json_extract(e.payload, '$.publish') = 1
+      AND (CAST(:key AS TEXT) IS NULL OR e.key = :key)
+      AND (NOT :by_role OR CASE WHEN :any_role THEN CAST(json_extract(e.payload, '$.publish') AS TEXT) = '1'
                                          ELSE e.key IN :roles END)
     LIMIT 1
     """
@@ -52,7 +52,8 @@ _TAKEN_IN = text(
 _LATER_IN_SESSION = text(
     """
     SELECT 1 FROM events
-    WHERE session_id = :session_id AND seq > :seq AND id < :id AND kind IN :kinds AND (:key IS NULL OR key = :key)
+    WHERE session_id = :session_id AND seq > :seq AND id < :id AND kind IN :kinds
+      AND (CAST(:key AS TEXT) IS NULL OR key = :key)
     LIMIT 1
     """
 ).bindparams(bindparam("kinds", expanding=True))

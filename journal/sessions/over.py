@@ -37,7 +37,7 @@ _LAST = text(
                                         WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
     FROM runs r JOIN sessions s ON s.id = (SELECT n.id FROM sessions n WHERE n.run_id = r.id AND n.purpose IS NULL
                                            ORDER BY n.generation DESC, n.id DESC LIMIT 1)
-    WHERE :runs IS NULL OR r.id IN (SELECT value FROM json_each(:runs))
+    WHERE CAST(:runs AS TEXT) IS NULL OR r.id IN (SELECT value FROM json_each(:runs))
     ORDER BY r.rowid
     """  # noqa: S608 - a name of this module
 )

@@ -19,8 +19,8 @@ _S = tables.sessions
 _E = tables.events
 _LAST_CHUNK = text(
     """
-    SELECT max(CAST((SELECT e.key FROM events e WHERE e.session_id = s.id AND e.kind = :kind
-                     ORDER BY e.seq DESC LIMIT 1) AS INTEGER))
+    SELECT max(CAST(round((SELECT e.key FROM events e WHERE e.session_id = s.id AND e.kind = :kind
+                           ORDER BY e.seq DESC LIMIT 1)) AS BIGINT))
     FROM sessions s WHERE s.run_id = :run_id
     """
 ).bindparams(kind=CONSOLE)

@@ -29,7 +29,8 @@ _RECORDED = text(
 _COUNT = text(
     f"""
     SELECT count(DISTINCT key) FROM events
-    WHERE run_id = :run_id AND kind = '{EPOCH}' AND key GLOB '[0-9]*' AND CAST(key AS INTEGER) < :before
+    WHERE run_id = :run_id AND kind = '{EPOCH}' AND substr(key, 1, 1) BETWEEN '0' AND '9'
+      AND CAST(round(key) AS BIGINT) < :before
     """  # noqa: S608 - a name of this package
 )
 

@@ -38,8 +38,8 @@ _RECORDED = text(
     f"""
     SELECT EXISTS (
       SELECT 1 FROM sessions s WHERE s.run_id = :run AND s.purpose IS NULL AND NOT EXISTS (
-        SELECT 1 FROM events e WHERE e.session_id = s.id AND e.kind = '{REGISTRATION}' AND json_valid(e.payload)
-        AND json_extract(e.payload, '$.environment.{IMPORTED}') IS NOT NULL))
+        SELECT 1 FROM events e WHERE e.session_id = s.id AND e.kind = '{REGISTRATION}'
+        AND json_extract(CASE WHEN json_valid(e.payload) THEN e.payload END, '$.environment.{IMPORTED}') IS NOT NULL))
     """  # noqa: S608 - names of this package
 )
 

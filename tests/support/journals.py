@@ -13,7 +13,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
+
+from support.postgres_server import shared_journal_in
+from support.shared_writer import SharedWriter
 
 import journal
 from journal.checkpoints.blobs import file_stamp
@@ -26,9 +29,14 @@ from journal.records import Claim, Destination, Lane, Outcome, PlannedDelivery, 
 from journal.storage.database import BUSY_SECONDS
 from journal.writing.writer import Writer
 
+Engine = Literal["sqlite", "postgres"]
+"""What holds a journal: a file, or a server's database."""
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 ROOT = Path(__file__).parents[2]
 PLATFORM, URL = "ultralytics", "https://platform.example"
 P, T = ParamSpec("P"), TypeVar("T")
+_shared: dict[Path, journal.Journal] = {}
+"""Shared journals that are open, by the folders that they have here."""
 
 
 def insist(write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -56,6 +64,9 @@ def later(seconds: float) -> datetime:
 
 def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
     """Read a journal the way a person would, by a connection of its own."""
+    if (shared := _shared.get(folder)) is not None:
+        with shared.begin(read_only=True) as reading:
+            return list(map(tuple, reading.exec_driver_sql(query.replace("?", "%s"), arguments)))
     with closing(sqlite3.connect(f"{(folder / 'journal.db').as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(query, arguments).fetchall()
 
@@ -164,16 +175,19 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, *, pid: int | None = None, run_id: str | None = None) -> Iterator[Bench]:
+def bench(
+    folder: Path, engine: Engine = "sqlite", *, pid: int | None = None, run_id: str | None = None
+) -> Iterator[Bench]:
     """Open a journal with a run in it that goes to one destination.
 
     Args:
         folder: The journal's; its parent, which is made too, takes checkpoint files.
+        engine: What holds it. A shared one is empty, and what this machine has of it is in the folder.
         pid: The process that the session says it is; by default this one, which is alive.
         run_id: By default a new uuid.
     """
-    with journal.open(folder) as opened:
-        writer, outbox = opened.writer(), opened.outbox()
+    with opened_in(folder, engine) as opened:
+        writer, outbox = writer_of(opened), opened.outbox()
         run = writer.start_run(project="demo", name="run", save_dir=str(folder.parent), run_id=run_id)
         session_id = writer.start_session(run.id, pid)
         destination = outbox.routes.add_destination(PLATFORM, URL)
@@ -183,6 +197,26 @@ def bench(folder: Path, *, pid: int | None = None, run_id: str | None = None) ->
         finally:
             writer.close()
             outbox.close()
+
+
+@contextmanager
+def opened_in(folder: Path, engine: Engine) -> Iterator[journal.Journal]:
+    """Open a journal in a file, or a new one in a database, which has this folder here."""
+    if engine == "sqlite":
+        with journal.open(folder) as opened:
+            yield opened
+        return
+    with shared_journal_in(folder) as opened:
+        _shared[folder] = opened
+        try:
+            yield opened
+        finally:
+            del _shared[folder]
+
+
+def writer_of(opened: journal.Journal) -> Writer:
+    """Return what writes a test's events into a journal."""
+    return SharedWriter(opened) if opened.is_shared else opened.writer()  # type: ignore[return-value]  # as far as used
 
 
 def dead_pid() -> int:

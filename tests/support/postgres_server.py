@@ -7,24 +7,84 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
+
+import journal
+from journal.postgres import postgres_steps
+from journal.postgres.postgres_backend import PostgresBackend
 
 _numbers = count(1)
 
 
 def shared_journal() -> str:
     """Return the URL of an empty database, for a shared journal; skip the test where there can be no server."""
-    root = _server()
     name = f"journal_{next(_numbers)}"
+    _execute(_server(), f"CREATE DATABASE {name}")
+    return _server().replace("/postgres?", f"/{name}?")
+
+
+@contextmanager
+def empty_journal() -> Iterator[str]:
+    """Provide the URL of a shared journal that has its tables, and nothing in them, to the end of a test.
+
+    The next test gets the same one, emptied.
+    """
+    url = _idle.pop() if _idle else _prepared()
+    try:
+        yield url
+    finally:
+        _execute(url, _EMPTY)
+        _idle.append(url)
+
+
+@contextmanager
+def shared_journal_in(folder: Path) -> Iterator[journal.Journal]:
+    """Open an empty shared journal that has this folder here; see `journal.opening.open_shared`."""
+    (folder / "blobs").mkdir(parents=True)
+    with empty_journal() as url, closing(PostgresBackend(url, folder)) as backend:
+        yield journal.Journal(backend, postgres_steps.prepare(backend))
+
+
+_idle: list[str] = []
+_EMPTY = """
+DO $$
+DECLARE one RECORD;
+BEGIN
+    FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'uploader' AND tablename != 'schema_migrations' LOOP
+        EXECUTE 'ALTER TABLE uploader.' || one.tablename || ' DISABLE TRIGGER ALL';
+        EXECUTE 'DELETE FROM uploader.' || one.tablename
+                || CASE one.tablename WHEN 'facts' THEN ' WHERE name NOT IN (''journal'', ''place'')' ELSE '' END;
+        EXECUTE 'ALTER TABLE uploader.' || one.tablename || ' ENABLE TRIGGER ALL';
+    END LOOP;
+    FOR one IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'uploader' LOOP
+        PERFORM setval(('uploader.' || one.sequencename)::regclass, 1, FALSE);
+    END LOOP;
+    UPDATE uploader.facts SET value = gen_random_uuid()::TEXT WHERE name = 'journal';
+END
+$$
+"""
+
+
+def _prepared() -> str:
+    url = shared_journal()
+    with closing(PostgresBackend(url, Path())) as backend:
+        postgres_steps.prepare(backend)
+    return url
+
+
+def _execute(root: str, *statements: str) -> None:
     engine = create_engine(root.replace("postgresql:", "postgresql+psycopg:", 1), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
     engine.dispose()
-    return root.replace("/postgres?", f"/{name}?")
 
 
 @cache
@@ -35,4 +95,6 @@ def _server() -> str:
     server = server_of.get_server(folder, cleanup_mode="delete")
     atexit.register(server.cleanup)
     uri: str = server.get_uri()
+    # No test needs what is written to outlive the machine.
+    _execute(uri, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
     return uri

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, bench
+from support.journals import ENGINES, Bench, Engine, bench
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module that has `ON_BOTH_ENGINES` on both, unless one names its engine."""
+    named = any("engine" in marker.args[0] for marker in metafunc.definition.iter_markers("parametrize"))
+    if "engine" in metafunc.fixturenames and hasattr(metafunc.module, "ON_BOTH_ENGINES") and not named:
+        metafunc.parametrize("engine", ENGINES)
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """What holds the journal."""
+    return "sqlite"
 
 
 @pytest.fixture
@@ -16,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def at(folder: Path) -> Iterator[Bench]:
+def at(folder: Path, engine: Engine) -> Iterator[Bench]:
     """A run whose session, this process, is alive."""
-    with bench(folder) as opened:
+    with bench(folder, engine) as opened:
         yield opened

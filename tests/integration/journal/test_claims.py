@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import URL, Bench, backlog, bench, dead_pid, finish, later, python, rows
+from support.journals import URL, Bench, Engine, backlog, bench, dead_pid, finish, later, python, rows
 
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import JournalError, StaleClaim, UnknownRow
@@ -18,6 +18,7 @@ from journal.outbox.fairness import PATIENCE
 from journal.outbox.redelivery import Retried
 from journal.records import Claim, Outcome
 
+ON_BOTH_ENGINES = True
 SHA = "0" * 64
 
 
@@ -29,9 +30,9 @@ def registered(at: Bench) -> Bench:
 
 
 @pytest.fixture
-def over(tmp_path: Path) -> Iterator[Bench]:
+def over(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
     """A registered run whose session's process is gone."""
-    with bench(tmp_path / "over" / "journal", pid=dead_pid()) as opened:
+    with bench(tmp_path / "over" / "journal", engine, pid=dead_pid()) as opened:
         opened.register()
         yield opened
 
@@ -309,6 +310,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(registered: Bench) -> None:
     assert len(registered.claim(now=a_year_ago)) == 2
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = at.event(key="first")
     monkeypatch.setattr("journal.writing.writer.now_text", lambda: to_text(later(-365 * 86400)))
@@ -329,12 +331,13 @@ def test_only_the_dead_letters_that_are_named_are_retried(registered: Bench) -> 
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     one, other = registered.claim()
     registered.record(Outcome(one, "dead", error="400"), Outcome(other, "dead", error="413"))
-    letters = rows(registered.journal.path, "SELECT id, reason FROM dead_letters ORDER BY id")
+    letters = rows(registered.journal.path, "SELECT id, last_error FROM deliveries WHERE state = 'dead' ORDER BY id")
     assert letters == [(one.delivery_id, "400"), (other.delivery_id, "413")]
     assert registered.journal.retry([other.delivery_id]).letters == 1
     assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_two_drains_in_two_processes_never_claim_the_same_delivery(registered: Bench) -> None:
     registered.plan(*(registered.message(stage=2) for _ in range(200)))
     code = """
@@ -449,6 +452,7 @@ def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: 
 # --- planning, routing, signals
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_chunk_ids_are_the_same_when_planned_again_from_a_copy(at: Bench, tmp_path: Path) -> None:
     planned = [at.message("training_started", 1, '{"a":1}'), at.message("epoch_end", 2), at.message("epoch_end", 2)]
     (tmp_path / "copy").mkdir()
@@ -506,6 +510,7 @@ def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Be
     assert signal.session_id == registered.session_id != resumed
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_look_at_the_signals_is_a_single_statement(registered: Bench) -> None:
     """A training looks several times in each epoch, on its own thread."""
     executed: list[str] = []
@@ -516,6 +521,7 @@ def test_a_look_at_the_signals_is_a_single_statement(registered: Bench) -> None:
     assert [statement.split()[0] for statement in executed] == ["SELECT"]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_signals_that_cannot_be_read_are_an_error_of_the_journal(registered: Bench) -> None:
     registered.writer._connection.driver().execute("ALTER TABLE signals RENAME TO elsewhere")
     with pytest.raises(JournalError, match="signals"):

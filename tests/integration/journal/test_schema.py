@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects import sqlite
 from support.journals import backlog, bench, finish, python, rows
 
 import journal
@@ -29,7 +30,7 @@ def test_the_code_names_the_columns_that_migrations_lead_to(folder: Path) -> Non
     there = {name for (name,) in rows(folder, "SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert {table.name for table in tables.TABLES} == there - {"sqlite_sequence"}
     for table in tables.TABLES:
-        named = [(column.name, str(column.type)) for column in table.columns]
+        named = [(column.name, column.type.compile(sqlite.dialect())) for column in table.columns]
         assert named == rows(folder, f"SELECT name, type FROM pragma_table_info('{table.name}')"), table.name
 
 
