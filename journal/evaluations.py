@@ -24,6 +24,10 @@ from journal.kinds import EPOCH, EVALUATED, TRAINED, VALIDATED
 SAID = "evaluation"
 """Member of an epoch's payload: whether it is the final evaluation. Platforms are not sent it."""
 
+# What an epoch is, in SQL, beside its place in the run, so that the newest record of an epoch is a maximum: all SQL has
+# that, and it costs no sorting.
+_TRAINED, _NONE, _LOOKS_TRAINED, _LOOKS_LIKE_NONE = range(4)
+
 
 class Told(NamedTuple):
     """What is known of an epoch: what was said of it (`said`), and its metrics."""
@@ -95,21 +99,26 @@ def trained_in_sql(run: str, rank: str) -> str:
         run: Alias of the run.
         rank: The place of the event `e` of the session `s` in its run.
     """
-    looks = f"""(instr(e.payload, '"{EVALUATED}') AND NOT instr(e.payload, '"{VALIDATED}'))"""
-    told = f"CASE json_type(e.payload, '$.{SAID}') WHEN 'true' THEN 1 WHEN 'false' THEN 0 END"
-    is_said = f"""CASE WHEN instr(e.payload, '"{SAID}"') AND json_valid(e.payload) THEN {told} END"""
+    told = f"CASE json_type(e.payload, '$.{SAID}') WHEN 'false' THEN {_TRAINED} WHEN 'true' THEN {_NONE} END"
+    said = f"""CASE WHEN instr(e.payload, '"{SAID}"') > 0 AND json_valid(e.payload) THEN {told} END"""
+    looks = f"""CASE WHEN instr(e.payload, '"{EVALUATED}') > 0 AND instr(e.payload, '"{VALIDATED}') = 0
+                 THEN {_LOOKS_LIKE_NONE} ELSE {_LOOKS_TRAINED} END"""
+    are = {kind: f"count(CASE WHEN (place & 3) = {kind} THEN 1 END)" for kind in range(4)}
     return f"""(
         WITH newest AS (
-          SELECT e.id, max({rank}) AS place, {is_said} AS said, {looks} AS looks
+          SELECT max(({rank} << 2) + coalesce({said}, {looks})) AS place
           FROM events e JOIN sessions s ON s.id = e.session_id
           WHERE e.run_id = {run}.id AND e.kind = '{EPOCH}' GROUP BY e.key),
         last AS (
           SELECT (SELECT json_group_object(m.key, m.value) FROM json_each(e.payload, '$.metrics') m
                   WHERE m.key LIKE '{TRAINED}%') AS losses
-          FROM (SELECT id, place FROM newest WHERE said IS NULL ORDER BY place DESC LIMIT 2) n
-          JOIN events e ON e.id = n.id WHERE json_valid(e.payload))
-        SELECT coalesce(sum(said = 0), 0) + CASE WHEN coalesce(sum(said IS NULL AND NOT looks), 0) > 0
-          THEN sum(said IS NULL AND NOT looks)
-          ELSE coalesce(sum(said IS NULL), 0)
-               - (SELECT count(*) = 2 AND count(DISTINCT losses) = 1 AND max(losses) != '{{}}' FROM last) END
+          FROM (SELECT place >> 2 AS place FROM newest WHERE (place & 3) >= {_LOOKS_TRAINED}
+                ORDER BY place DESC LIMIT 2) n
+          JOIN sessions s ON s.run_id = {run}.id AND s.generation = (n.place >> 40)
+          JOIN events e ON e.session_id = s.id AND e.seq = (n.place & {(1 << 40) - 1}) AND e.kind = '{EPOCH}'
+          WHERE json_valid(e.payload))
+        SELECT {are[_TRAINED]} + CASE WHEN {are[_LOOKS_TRAINED]} > 0 THEN {are[_LOOKS_TRAINED]}
+          ELSE {are[_LOOKS_LIKE_NONE]}
+               - (SELECT CASE WHEN count(*) = 2 AND count(DISTINCT losses) = 1 AND max(losses) != '{{}}'
+                         THEN 1 ELSE 0 END FROM last) END
         FROM newest)"""  # noqa: S608 - constants of this package

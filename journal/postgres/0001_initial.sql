@@ -188,13 +188,19 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                                    ELSE found #>> '{}' END
 $$;
 
-CREATE FUNCTION json_extract(document TEXT, path TEXT) RETURNS TEXT
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT uploader.json_text(document::JSON #> string_to_array(substr(path, 3), '.'))
+-- A text that is no JSON gives NULL, as one bad row affects only itself. PostgreSQL's text has no place for the character
+-- 0. (What catches errors cannot run in a parallel query before PostgreSQL 17.)
+CREATE FUNCTION as_json(document TEXT) RETURNS JSON
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+    RETURN replace(document, '\u0000', '\ufffd')::JSON;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
 $$;
 
 CREATE FUNCTION json_valid(document TEXT) RETURNS BOOLEAN
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN document::JSON IS NOT NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -202,31 +208,117 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
-CREATE FUNCTION json_each(document JSON, OUT key TEXT, OUT value TEXT) RETURNS SETOF RECORD
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION json_at(document TEXT, path TEXT) RETURNS JSON
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT uploader.as_json(document) #> string_to_array(substr(path, 3), '.')
+$$;
+
+CREATE FUNCTION json_extract(document TEXT, path TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT uploader.json_text(uploader.json_at(document, path))
+$$;
+
+CREATE FUNCTION json_kind(found JSON) RETURNS TEXT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE json_typeof(found) WHEN 'boolean' THEN found::TEXT WHEN 'string' THEN 'text'
+                                   WHEN 'number' THEN CASE WHEN found::TEXT ~ '[.eE]' THEN 'real' ELSE 'integer' END
+                                   ELSE json_typeof(found) END
+$$;
+
+CREATE FUNCTION json_type(document TEXT, path TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT uploader.json_kind(uploader.json_at(document, path))
+$$;
+
+CREATE FUNCTION json_array_length(document TEXT, path TEXT) RETURNS BIGINT
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE json_typeof(found) WHEN 'array' THEN json_array_length(found) ELSE 0 END
+    FROM uploader.json_at(document, path) found WHERE found IS NOT NULL
+$$;
+
+CREATE FUNCTION json_each(document JSON, OUT key TEXT, OUT value TEXT, OUT type TEXT) RETURNS SETOF RECORD
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF json_typeof(document) = 'object' THEN
-        RETURN QUERY SELECT o.key, uploader.json_text(o.value) FROM pg_catalog.json_each(document) o;
+        RETURN QUERY SELECT o.key, uploader.json_text(o.value), uploader.json_kind(o.value)
+                     FROM pg_catalog.json_each(document) o;
     ELSIF json_typeof(document) = 'array' THEN
-        RETURN QUERY SELECT (a.place - 1)::TEXT, uploader.json_text(a.one)
+        RETURN QUERY SELECT (a.place - 1)::TEXT, uploader.json_text(a.one), uploader.json_kind(a.one)
                      FROM json_array_elements(document) WITH ORDINALITY AS a(one, place);
+    ELSIF document IS NOT NULL THEN
+        RETURN QUERY SELECT NULL::TEXT, uploader.json_text(document), uploader.json_kind(document);
     END IF;
 END
 $$;
 
-CREATE FUNCTION json_each(document TEXT, OUT key TEXT, OUT value TEXT) RETURNS SETOF RECORD
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT e.key, e.value FROM uploader.json_each(document::JSON) e
+CREATE FUNCTION json_each(document TEXT, OUT key TEXT, OUT value TEXT, OUT type TEXT) RETURNS SETOF RECORD
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT e.key, e.value, e.type FROM uploader.json_each(uploader.as_json(document)) e
 $$;
 
-CREATE FUNCTION json_each(document TEXT, path TEXT, OUT key TEXT, OUT value TEXT) RETURNS SETOF RECORD
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT e.key, e.value FROM uploader.json_each(document::JSON #> string_to_array(substr(path, 3), '.')) e
+CREATE FUNCTION json_each(document TEXT, path TEXT, OUT key TEXT, OUT value TEXT, OUT type TEXT) RETURNS SETOF RECORD
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT e.key, e.value, e.type FROM uploader.json_each(uploader.json_at(document, path)) e
 $$;
 
 CREATE FUNCTION julianday(moment TEXT) RETURNS DOUBLE PRECISION
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT extract(epoch FROM moment::TIMESTAMPTZ)::DOUBLE PRECISION / 86400 + 2440587.5
+LANGUAGE plpgsql STABLE STRICT AS $$
+BEGIN
+    RETURN (round(extract(epoch FROM moment::TIMESTAMPTZ) * 1000) + 210866760000000)::DOUBLE PRECISION / 86400000;
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION instr(whole TEXT, part TEXT) RETURNS INTEGER
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT strpos(whole, part)
+$$;
+
+-- The number that a text begins with, 0 where there is none.
+CREATE FUNCTION round(number TEXT) RETURNS NUMERIC
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN number IS NOT NULL
+                THEN round(coalesce(substring(number FROM '^\s*([+-]?\d{1,18}(?:\.\d{0,18})?)'), '0')::NUMERIC) END
+$$;
+
+CREATE FUNCTION max(one TEXT, other TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN one COLLATE "C" >= other THEN one WHEN other IS NOT NULL AND one IS NOT NULL THEN other END
+$$;
+
+CREATE FUNCTION max(one TEXT, other TEXT, third TEXT, fourth TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT uploader.max(uploader.max(one, other), uploader.max(third, fourth))
+$$;
+
+CREATE FUNCTION max(one DOUBLE PRECISION, other DOUBLE PRECISION) RETURNS DOUBLE PRECISION
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN one >= other THEN one WHEN other IS NOT NULL AND one IS NOT NULL THEN other END
+$$;
+
+CREATE FUNCTION concat_with_comma(known TEXT, next TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT known || ',' || next
+$$;
+
+CREATE AGGREGATE group_concat(TEXT) (SFUNC = concat_with_comma, STYPE = TEXT);
+
+-- The values are texts, as they come from `json_each`.
+CREATE FUNCTION with_member(known TEXT, name TEXT, value TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT concat(rtrim(known, '}'), CASE known WHEN '{}' THEN '' ELSE ',' END, to_json(name), ':',
+                  coalesce(to_json(value)::TEXT, 'null'), '}')
+$$;
+
+CREATE AGGREGATE json_group_object(TEXT, TEXT) (SFUNC = with_member, STYPE = TEXT, INITCOND = '{}');
+
+-- Text is bytes here.
+CREATE DOMAIN blob AS TEXT COLLATE "C";
+
+CREATE FUNCTION length(content blob) RETURNS BIGINT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT octet_length(content)::BIGINT
 $$;
 
 CREATE FUNCTION instr(whole TEXT, part TEXT) RETURNS INTEGER

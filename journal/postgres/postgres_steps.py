@@ -14,6 +14,7 @@ from journal.clock import now_text
 from journal.errors import NewerJournal
 from journal.postgres import advisory_locks as locks
 from journal.postgres.postgres_backend import SCHEMA, PostgresBackend
+from journal.schema.tables import VIEWS
 from journal.sessions.identity import ELSEWHERE, JOURNAL, PLACE
 
 NEWEST_VERSION = 1
@@ -56,6 +57,9 @@ def _migrate(connection: Connection, address: str) -> None:
     for number, name, statements in _steps()[version:]:
         connection.exec_driver_sql(statements)
         connection.execute(_RECORD, {"version": number, "name": name, "at": now_text()})
+    for name, select in VIEWS.items():
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {select.replace('%', '%%')}")
     # What came in from elsewhere may be trained on a machine of which nothing is heard for long.
     connection.execute(_FACT, [{"name": JOURNAL, "value": str(uuid.uuid4())}, {"name": PLACE, "value": ELSEWHERE}])
 

@@ -17,8 +17,9 @@ _DELIVERIES = text(
            d.next_attempt_at, coalesce(b.size, length(CAST(d.body AS BLOB))) AS bytes, d.created_at, d.settled_at
     FROM deliveries d JOIN destinations t ON t.id = d.destination_id LEFT JOIN blobs b ON b.sha256 = d.sha256
     WHERE d.run_id = :run
-    ORDER BY CASE d.state WHEN 'dead' THEN 0 WHEN 'claimed' THEN 2 WHEN 'pending' THEN 2 WHEN 'delivered' THEN 3
-             ELSE 4 END - (d.state IN ('pending', 'claimed') AND d.last_error IS NOT NULL),
+    ORDER BY CASE WHEN d.state = 'dead' THEN 0 WHEN d.state = 'delivered' THEN 3
+                  WHEN d.state IN ('pending', 'claimed') THEN CASE WHEN d.last_error IS NULL THEN 2 ELSE 1 END
+                  ELSE 4 END,
              CASE WHEN d.state IN ('dead', 'pending', 'claimed') THEN d.id ELSE -d.id END
     LIMIT :most
     """
@@ -26,10 +27,10 @@ _DELIVERIES = text(
 _FAILURES = text(
     """
     SELECT delivery_id, number, result, error, at FROM attempts
-    WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+    WHERE delivery_id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)) ORDER BY id
     """
 )
-_ALL = -1  # SQLite's word for no limit
+_ALL = 1 << 62
 
 
 @dataclass(frozen=True)

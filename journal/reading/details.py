@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from journal.kinds import CHECKPOINT, EPOCH, EVALUATED, NOT_FOR_PLATFORMS, REGISTRATION, listed
+from journal.schema.neutral import number
 from journal.schema.tables import RANK, epochs, rank
 
 
@@ -27,12 +28,15 @@ _LAST_EPOCH = f"""
         FROM events m WHERE json_valid(m.payload) AND m.id = (
             SELECT e.id FROM events e JOIN sessions s ON s.id = e.session_id
             WHERE e.run_id = r.id AND e.kind = '{EPOCH}'
-            ORDER BY CAST(e.key AS INTEGER) DESC, {RANK} DESC LIMIT 1)"""  # noqa: S608 - names
+            ORDER BY {number("e.key")} DESC, {RANK} DESC LIMIT 1)"""  # noqa: S608 - names
+_PLANNED = number("json_extract(m.payload, '$.epochs')")
+_SIZE = number("json_extract(e.payload, '$.size')")
 _CHOSEN = "FROM runs r WHERE r.id IN (SELECT value FROM json_each(:runs))"
 _TRAINED = text(
     f"""
     SELECT r.id, {epochs("r")} AS epochs,
-           (SELECT json_extract(m.payload, '$.epochs') {_newest(REGISTRATION)}) AS planned,
+           (SELECT CASE json_type(m.payload, '$.epochs') WHEN 'integer' THEN {_PLANNED} END {_newest(REGISTRATION)})
+             AS planned,
            (SELECT json_extract(m.payload, '$.metrics') {_LAST_EPOCH}) AS metrics
     {_CHOSEN}
     """
@@ -41,16 +45,16 @@ _TRAINED = text(
 _UNPLANNED = text(
     f"""
     SELECT r.id,
-           (SELECT coalesce(sum(length(e.payload)), 0) FROM events e
+           CAST((SELECT coalesce(sum(length(e.payload)), 0) FROM events e
             WHERE e.run_id = r.id AND e.id > r.planned AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)})) +
            (SELECT coalesce(sum(size), 0) FROM (
               SELECT DISTINCT sha256, size FROM (
-                SELECT json_extract(e.payload, '$.sha256') AS sha256, json_extract(e.payload, '$.size') AS size,
-                       max({RANK})
+                SELECT json_extract(e.payload, '$.sha256') AS sha256, {_SIZE} AS size,
+                       row_number() OVER (PARTITION BY e.key ORDER BY {RANK} DESC, e.id) AS place
                 FROM events e JOIN sessions s ON s.id = e.session_id
                 WHERE e.run_id = r.id AND e.id > r.planned AND e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
-                  AND json_extract(e.payload, '$.publish') = 1
-                GROUP BY e.key))) AS bytes
+                  AND CAST(json_extract(e.payload, '$.publish') AS TEXT) = '1') recorded
+              WHERE place = 1) published) AS BIGINT) AS bytes
     FROM (SELECT r.id, coalesce((SELECT min(t.planned_through) FROM targets t
                                  WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0) AS planned {_CHOSEN}) r
     """  # noqa: S608 - names of this package
@@ -99,7 +103,7 @@ def details(connection: Connection, run_ids: Collection[str]) -> Mapping[str, Ru
 
 
 def _details(row: Row[Any], waiting: int) -> RunDetails:
-    planned = row.planned if isinstance(row.planned, int) and row.planned > 0 else None
+    planned = row.planned if row.planned is not None and row.planned > 0 else None
     return RunDetails(row.epochs, planned, _metric(row.metrics), waiting)
 
 

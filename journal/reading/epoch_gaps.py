@@ -9,21 +9,24 @@ from sqlalchemy import Connection, text
 
 from journal.kinds import EPOCH, REGISTRATION, listed
 from journal.metrics import REVISION
+from journal.schema.neutral import begins_with_digit
+from journal.schema.neutral import number as number_of
 from journal.schema.tables import RANK
 
 NOT_RESUMED = ("False", "None", "0", "")
 """How a training that is not resumed writes the argument that would say so."""
 
-_IS_NUMBERED = f"kind = '{EPOCH}' AND key GLOB '[0-9]*'"
+_IS_NUMBERED = f"kind = '{EPOCH}' AND {begins_with_digit('key')}"
+_NUMBER = number_of("key")
 # Of the runs alone whose last number is not that of as many epochs: those of most runs need not be fetched.
 _LAST = 10**7
 """No training has so many epochs: a higher number was not counted, and what lies before it is not missing."""
 _NUMBERS = text(
     f"""
-    SELECT DISTINCT run_id, CAST(key AS INTEGER) AS number FROM events
+    SELECT DISTINCT run_id, {_NUMBER} AS number FROM events
     WHERE {_IS_NUMBERED} AND run_id IN (
       SELECT run_id FROM events WHERE {_IS_NUMBERED} GROUP BY run_id
-      HAVING max(CAST(key AS INTEGER)) != count(DISTINCT CAST(key AS INTEGER)) - 1)
+      HAVING max({_NUMBER}) != count(DISTINCT {_NUMBER}) - 1)
     ORDER BY run_id, number
     """  # noqa: S608 - names of this module
 )
@@ -37,7 +40,8 @@ _IS_OF_STEPS = text(
 )
 _GOES_ON = text(
     f"""
-    SELECT s.generation > 1 OR coalesce(json_extract(e.payload, '$.trainArgs.resume') NOT IN ({listed(NOT_RESUMED)}), 0)
+    SELECT s.generation > 1
+           OR coalesce(CAST(json_extract(e.payload, '$.trainArgs.resume') AS TEXT), '') NOT IN ({listed(NOT_RESUMED)})
     FROM sessions s LEFT JOIN events e ON e.session_id = s.id AND e.kind = '{REGISTRATION}' AND json_valid(e.payload)
     WHERE s.run_id = :run_id AND s.purpose IS NULL
       AND coalesce(json_extract(e.payload, '$.environment.platformModel'), '') = ''

@@ -24,9 +24,9 @@ _MEDIA = text(
 # which may be gigabytes, would take ten times as long.
 _COUNT = text(
     f"""
-    SELECT count(DISTINCT CASE WHEN instr(begin, '"form":"image"') THEN key END) AS images,
-           count(DISTINCT CASE WHEN instr(begin, '"form":"plot"') THEN key END) AS plots
-    FROM (SELECT key, substr(payload, 1, 4096) AS begin FROM events WHERE run_id = :run AND kind = '{MEDIA}')
+    SELECT count(DISTINCT CASE WHEN instr(begin, '"form":"image"') > 0 THEN key END) AS images,
+           count(DISTINCT CASE WHEN instr(begin, '"form":"plot"') > 0 THEN key END) AS plots
+    FROM (SELECT key, substr(payload, 1, 4096) AS begin FROM events WHERE run_id = :run AND kind = '{MEDIA}') media
     """  # noqa: S608 - a name of this package
 )
 _PLOTS_OF_END = text(

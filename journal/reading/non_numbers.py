@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, text
-
-from journal.kinds import EPOCH
-from journal.schema.tables import RANK
+from sqlalchemy import Connection, Row, text
 
 _OTHERS = text(
-    f"""
-    SELECT n.number, e.payload
-    FROM (SELECT e.id, CAST(e.key AS INTEGER) AS number, max({RANK})
-          FROM events e JOIN sessions s ON s.id = e.session_id
-          WHERE e.run_id = :run AND e.kind = '{EPOCH}' GROUP BY e.key) n JOIN events e ON e.id = n.id
-    WHERE instr(e.payload, '"nonFinite"') OR instr(e.payload, '"values"') ORDER BY n.number DESC LIMIT :most
-    """  # noqa: S608 - names of this package
+    """
+    SELECT id FROM events WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
+      AND (instr(payload, '"nonFinite"') > 0 OR instr(payload, '"values"') > 0)
+    """
 )
+_PAYLOAD = text("SELECT payload FROM events WHERE id = :id")
 
 
-def other_epochs(connection: Connection, run_id: str, most: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def other_epochs(connection: Connection, epochs: Sequence[Row[Any]], most: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the newest epochs that may have told something else than finite numbers, by number, the newest first.
 
     Args:
         connection: Any.
-        run_id: The run.
+        epochs: All of a run, from `newest_epochs`.
         most: So many at most.
     """
-    for row in connection.execute(_OTHERS, {"run": run_id, "most": most}):
+    numbers = {row.id: row.number for row in reversed(epochs)}
+    others = set(connection.execute(_OTHERS, {"ids": json.dumps([*numbers])}).scalars())
+    for event_id in [one for one in numbers if one in others][:most]:
         try:
-            told = json.loads(row.payload)
+            told = json.loads(connection.execute(_PAYLOAD, {"id": event_id}).scalar_one())
         except ValueError:
             continue
         if isinstance(told, dict):
-            yield row.number, told
+            yield numbers[event_id], told

@@ -29,7 +29,7 @@ _RUNS = text(
     f"""
     SELECT r.id, r.project, r.name, r.save_dir, r.created_at,
            (SELECT max({_HEARD}) FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS last_sign_at,
-           (SELECT sum(max(0, 86400 * (julianday({_HEARD}) - julianday(s.started_at))))
+           (SELECT sum(max(0.0, 86400 * (julianday({_HEARD}) - julianday(s.started_at))))
             FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL) AS seconds,
            (SELECT outcome FROM sessions s WHERE s.run_id = r.id AND s.purpose IS NULL
             ORDER BY s.generation DESC, id DESC LIMIT 1) AS outcome,
@@ -41,15 +41,14 @@ _RUNS = text(
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a name of this package
 )
-# Of each session the last one, which stands near its end, where it is looked for; of those the run's. (In a group with
-# max(), SQLite takes the other columns from the row that has the maximum.)
+# Of each session the last one, which stands near its end, where it is looked for; the run's comes last.
 _MILESTONES = text(
     f"""
-    SELECT s.run_id, m.kind, max({rank("m", "s")})
+    SELECT s.run_id, m.kind
     FROM sessions s JOIN events m ON m.id = (SELECT e.id FROM events e
                                              WHERE e.session_id = s.id AND e.kind IN ({listed(MILESTONES)})
                                              ORDER BY e.seq DESC LIMIT 1)
-    GROUP BY s.run_id
+    ORDER BY {rank("m", "s")}, m.id DESC
     """  # noqa: S608 - names of this package
 )
 # A platform told the run's last session to stop, and after that it recorded its end.

@@ -6,24 +6,30 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from journal.evaluations import Told, are_trained, said
 from journal.kinds import EPOCH
+from journal.schema.neutral import number
 from journal.schema.tables import RANK
 
 _Value = TypeVar("_Value")
 # Ids and numbers first: payloads are read for the epochs that are wanted only.
-_NEWEST = text(
+_EVERY = text(
     f"""
-    SELECT e.id, e.key, CAST(e.key AS INTEGER) AS number, max({RANK})
+    SELECT e.key, {number("e.key")} AS number, e.id, {RANK} AS place
     FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND e.id > :after GROUP BY e.key ORDER BY number, e.id
+    WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND e.id > :after ORDER BY place, e.id DESC
     """  # noqa: S608 - names of this package
 )
-_PAYLOADS = text("SELECT id, payload, created_at FROM events WHERE id IN (SELECT value FROM json_each(:ids))")
+_PAYLOADS = text(
+    """
+    SELECT id, payload, created_at FROM events WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids))
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,19 @@ class RecordedEpoch:
     evaluation: bool | None = None
 
 
+def newest_epochs(connection: Connection, run_id: str, after: int = 0) -> list[Row[Any]]:
+    """Return `id`, `key` and `number` of the newest record of each epoch, by their numbers.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+        after: Id of the event after which it was recorded.
+    """
+    rows = connection.execute(_EVERY, {"run": run_id, "after": after})
+    newest = {row[0]: row for row in rows}  # the last one of a key replaces the others
+    return sorted(newest.values(), key=itemgetter(1, 2))
+
+
 def recorded_epochs(
     connection: Connection, run_id: str, most: int | None = None
 ) -> tuple[list[RecordedEpoch], list[int]]:
@@ -55,7 +74,7 @@ def recorded_epochs(
         run_id: The run.
         most: So many are read, evenly spaced, with the first and the last two; None for all.
     """
-    every = connection.execute(_NEWEST, {"run": run_id, "after": 0}).all()
+    every = newest_epochs(connection, run_id)
     chosen = every if most is None else spaced(every, most)
     return _read(connection, [row.id for row in chosen]), [row.number for row in every if row.key[:1].isdecimal()]
 
@@ -68,19 +87,20 @@ def epochs_after(connection: Connection, run_id: str, event_id: int) -> tuple[li
         run_id: The run.
         event_id: The event; 0 for all.
     """
-    ids = [row.id for row in connection.execute(_NEWEST, {"run": run_id, "after": event_id})]
+    ids = [row.id for row in newest_epochs(connection, run_id, event_id)]
     return _read(connection, ids), max(ids, default=event_id)
 
 
-def grown_epochs(connection: Connection, run_id: str, after: int) -> tuple[list[RecordedEpoch], RecordedEpoch | None]:
+def grown_epochs(
+    connection: Connection, rows: Sequence[Row[Any]], after: int
+) -> tuple[list[RecordedEpoch], RecordedEpoch | None]:
     """Return what a run has trained since an event, and its final evaluation if it has one.
 
     Args:
         connection: Any.
-        run_id: The run.
+        rows: All of the run, from `newest_epochs`.
         after: Id of the event; 0 for all.
     """
-    rows = connection.execute(_NEWEST, {"run": run_id, "after": 0}).all()
     last_two = rows[-2:]  # they tell which is the evaluation
     read = _read(connection, [row.id for row in rows if row.id > after or row in last_two])
     told, numbers = list(zip(read, _are_trained(read), strict=True)), {row.number for row in rows if row.id > after}

@@ -79,8 +79,13 @@ def recorded_events(connection: Connection, session: RecordedSession) -> Iterato
         for expected, (seq, kind, key, payload, blob) in enumerate(rows, 1):
             if seq != expected:
                 return
-            name = bytes(key).decode("utf-8", "surrogateescape")
-            yield RecordedEvent(seq, kind, name, bytes(payload), blob if is_digest(blob) else None)
+            name = _as_bytes(key).decode("utf-8", "surrogateescape")
+            yield RecordedEvent(seq, kind, name, _as_bytes(payload), blob if is_digest(blob) else None)
+
+
+def _as_bytes(stored: bytes | str) -> bytes:
+    """Return what is stored as bytes: a shared journal has UTF-8 alone, and no other type for it."""
+    return stored.encode() if isinstance(stored, str) else bytes(stored)
 
 
 def announced_keys(connection: Connection, run: str) -> dict[str, str]:

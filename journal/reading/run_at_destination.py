@@ -41,7 +41,7 @@ _DELIVERIES = text(
 _MARK = text(
     """
     SELECT (SELECT max(id) FROM events WHERE run_id = :run_id), count(*), max(settled_at),
-           sum(state = 'delivered'), sum(state IN ('pending', 'claimed')),
+           count(CASE WHEN state = 'delivered' THEN 1 END), count(CASE WHEN state IN ('pending', 'claimed') THEN 1 END),
            (SELECT planned_through FROM targets WHERE run_id = :run_id AND destination_id = :destination_id)
     FROM deliveries WHERE run_id = :run_id AND destination_id = :destination_id
     """
@@ -58,7 +58,7 @@ _REMOVED = text(
     f"""
     SELECT b.sha256 FROM blobs b WHERE b.state = 'removed' AND EXISTS (
       SELECT 1 FROM events e WHERE e.run_id = :run_id AND e.kind = '{CHECKPOINT}'
-        AND json_extract(e.payload, '$.sha256') = +b.sha256)
+        AND json_extract(e.payload, '$.sha256') = b.sha256 || '')
     """  # noqa: S608 - a constant of `kinds`
 )
 # Where a platform has taken a session's end, and only afterwards says that it is cancelled, no training was stopped.
@@ -70,7 +70,7 @@ _CANCELLED = text(
       AND NOT EXISTS (
         SELECT 1 FROM events e JOIN deliveries d ON d.first_event = e.id AND d.destination_id = g.destination_id
         WHERE e.session_id = g.session_id AND e.kind IN ({listed((COMPLETE, FAILED))}) AND e.created_at < g.created_at
-          AND json_valid(d.receipt) AND NOT coalesce(json_extract(d.receipt, '$.cancelled'), 0)
+          AND json_valid(d.receipt) AND coalesce(CAST(json_extract(d.receipt, '$.cancelled') AS TEXT), '0') = '0'
           AND (d.state = 'superseded' OR (d.state = 'delivered' AND d.settled_at < g.created_at)))
     """  # noqa: S608 - names of this package
 )

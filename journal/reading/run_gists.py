@@ -37,7 +37,7 @@ def _of_sessions(kinds: str, order: str, most: int, sessions: str) -> TextClause
 _TRAINED = "s.purpose IS NULL"
 _REGISTRATIONS = _of_sessions(listed([REGISTRATION]), "ASC", 1, _TRAINED)
 _ENDS = _of_sessions(listed([COMPLETE, FAILED]), "DESC", 1, _TRAINED)
-_NEWEST = _of_sessions(listed([EPOCH]), "DESC", 2, "1")  # two, since the last may be the final evaluation
+_NEWEST = _of_sessions(listed([EPOCH]), "DESC", 2, "TRUE")  # two, since the last may be the final evaluation
 _DETAILS = _of_sessions(listed([DETAIL]), "DESC", 100, f"s.purpose = '{INTENT}'")
 _CHANGED = text("SELECT DISTINCT run_id FROM events WHERE id > :after")
 _LAST = text("SELECT coalesce(max(id), 0) FROM events")

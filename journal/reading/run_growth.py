@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from journal.kinds import EPOCH, MEDIA, SYSTEM_METRICS
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
 from journal.reading.non_numbers import other_epochs
-from journal.reading.recorded_epochs import RecordedEpoch, grown_epochs
+from journal.reading.recorded_epochs import RecordedEpoch, grown_epochs, newest_epochs
+from journal.schema.neutral import number
 from journal.schema.tables import RANK
 
 _OTHERS = 500
@@ -29,10 +30,10 @@ _MEDIA = text(f"SELECT count(DISTINCT key) FROM events WHERE run_id = :run AND k
 _LAST = text("SELECT coalesce(max(id), 0) FROM events WHERE run_id = :run")
 _BEST = text(
     f"""
-    SELECT CAST(e.key AS INTEGER) FROM events e JOIN sessions s ON s.id = e.session_id
+    SELECT {number("e.key")} FROM events e JOIN sessions s ON s.id = e.session_id
     WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND json_valid(e.payload)
       AND json_type(e.payload, '$.fitness') IN ('integer', 'real')
-    ORDER BY json_extract(e.payload, '$.fitness') DESC, {RANK} LIMIT 1
+    ORDER BY CAST(json_extract(e.payload, '$.fitness') AS DOUBLE PRECISION) DESC, {RANK} LIMIT 1
     """  # noqa: S608 - names of this package
 )
 
@@ -77,7 +78,8 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
         lines: So many of the last lines of the console, or more, where it is told anew.
     """
     values = {"run": run_id, "after": after}
-    epochs, evaluation = grown_epochs(connection, run_id, after)
+    every = newest_epochs(connection, run_id)
+    epochs, evaluation = grown_epochs(connection, every, after)
     console, is_later, is_cut = _console(connection, run_id, after, lines)
     return RunGrowth(
         last=connection.execute(_LAST, values).scalar_one(),
@@ -89,7 +91,7 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
         is_cut=is_cut,
         best=connection.execute(_BEST, values).scalar(),
         media=connection.execute(_MEDIA, values).scalar_one(),
-        others=[*other_epochs(connection, run_id, _OTHERS)],
+        others=[*other_epochs(connection, every, _OTHERS)],
     )
 
 

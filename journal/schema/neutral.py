@@ -52,6 +52,24 @@ def inserted_id(connection: Connection, statement: Insert, table: FromClause) ->
     return int(connection.execute(statement.returning(table.c.id)).scalar_one())
 
 
+def number(text: str) -> str:
+    """Return the SQL for the number that a text begins with, 0 where it begins with none; NULL of NULL.
+
+    Args:
+        text: SQL for the text, or for a value of JSON that may be a number.
+    """
+    return f"CAST(round({text}) AS BIGINT)"
+
+
+def begins_with_digit(text: str) -> str:
+    """Return the condition, in SQL, that a text begins with a digit.
+
+    Args:
+        text: SQL for the text.
+    """
+    return f"substr({text}, 1, 1) BETWEEN '0' AND '9'"
+
+
 class larger(FunctionElement[Any]):  # noqa: N801 - a function
     """The larger of two values."""
 

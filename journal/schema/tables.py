@@ -22,6 +22,7 @@ from sqlalchemy import (
 from journal.evaluations import trained_in_sql
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH, MILESTONES, listed
 from journal.records import OPEN_STATES
+from journal.schema.neutral import number
 
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of eight bytes; PostgreSQL's INTEGER has four."""
@@ -250,20 +251,24 @@ VIEWS: dict[str, str] = {
         WHERE d.state IN ('pending', 'claimed')
         ORDER BY d.id""",
     "metrics": f"""
-        SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, m.key AS name, m.value AS value
-        FROM (SELECT e.id, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
-              WHERE e.kind = '{EPOCH}' GROUP BY e.run_id, e.key) newest
+        SELECT e.run_id AS run, {number("json_extract(e.payload, '$.epoch')")} AS epoch, m.key AS name, m.value AS value
+        FROM (SELECT e.id, row_number() OVER (PARTITION BY e.run_id, e.key ORDER BY {RANK} DESC, e.id) AS place
+              FROM events e JOIN sessions s ON s.id = e.session_id
+              WHERE e.kind = '{EPOCH}' AND json_valid(e.payload)) newest
         JOIN events e ON e.id = newest.id, json_each(e.payload, '$.metrics') m
+        WHERE newest.place = 1
         ORDER BY e.run_id, epoch, name""",  # noqa: S608 - a constant of this module
     "console": f"""
         SELECT e.run_id AS run, json_extract(e.payload, '$.chunkId') AS chunk,
                json_extract(e.payload, '$.content') AS content, e.created_at
-        FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.kind = '{CONSOLE}'
+        FROM events e JOIN sessions s ON s.id = e.session_id
+        WHERE e.kind = '{CONSOLE}' AND json_valid(e.payload)
         ORDER BY e.run_id, {RANK}""",  # noqa: S608 - a constant of this module
     "checkpoints": f"""
-        SELECT e.run_id AS run, json_extract(e.payload, '$.epoch') AS epoch, e.key AS role,
+        SELECT e.run_id AS run, {number("json_extract(e.payload, '$.epoch')")} AS epoch, e.key AS role,
                json_extract(e.payload, '$.filename') AS filename, json_extract(e.payload, '$.sha256') AS sha256,
-               json_extract(e.payload, '$.size') AS size, b.state AS bytes_are, d.states AS delivery, e.created_at
+               {number("json_extract(e.payload, '$.size')")} AS size, b.state AS bytes_are, d.states AS delivery,
+               e.created_at
         FROM events e LEFT JOIN blobs b ON b.sha256 = json_extract(e.payload, '$.sha256')
         LEFT JOIN (SELECT first_event, group_concat(state) AS states FROM deliveries WHERE lane = 'upload'
                    GROUP BY first_event) d ON d.first_event = e.id
@@ -283,9 +288,10 @@ VIEWS: dict[str, str] = {
                coalesce(d.delivered, 0) AS delivered, coalesce(d.pending, 0) AS pending, coalesce(d.dead, 0) AS dead
         FROM runs r
         LEFT JOIN (SELECT run_id, count(*) AS events FROM events GROUP BY run_id) e ON e.run_id = r.id
-        LEFT JOIN (SELECT e.run_id, e.kind, max({RANK}) FROM events e JOIN sessions s ON s.id = e.session_id
-                   WHERE e.kind IN ({listed(MILESTONES)})
-                   GROUP BY e.run_id) m ON m.run_id = r.id
+        LEFT JOIN (SELECT e.run_id, e.kind,
+                          row_number() OVER (PARTITION BY e.run_id ORDER BY {RANK} DESC, e.id) AS place
+                   FROM events e JOIN sessions s ON s.id = e.session_id
+                   WHERE e.kind IN ({listed(MILESTONES)})) m ON m.run_id = r.id AND m.place = 1
         LEFT JOIN (SELECT run_id, count(*) AS sessions FROM sessions WHERE purpose IS NULL GROUP BY run_id) s
           ON s.run_id = r.id
         LEFT JOIN (SELECT run_id, count(CASE WHEN state = 'delivered' THEN 1 END) AS delivered,

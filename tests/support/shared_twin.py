@@ -1,0 +1,34 @@
+"""The rows of a journal in a file, in a shared one: what is read of both must be the same."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from support.postgres_server import shared_journal
+
+from journal.opening import open_shared
+from journal.schema import tables
+
+_COPIED = [table.name for table in tables.TABLES if table.name not in {"schema_migrations", "facts"}]
+
+
+def shared_twin(folder: Path) -> str:
+    """Return the URL of a shared journal with the rows of one in a file, as they are now."""
+    url = shared_journal()
+    with (
+        open_shared(url) as shared,
+        closing(sqlite3.connect(folder / "journal.db")) as source,
+        shared.begin() as connection,
+    ):
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # whatever refers to whatever
+        for name in _COPIED:
+            found = source.execute(f"SELECT {'rowid, ' if name == 'runs' else ''}* FROM {name}")
+            columns = [column[0] for column in found.description]
+            if rows := found.fetchall():
+                places = ", ".join(["%s"] * len(columns))
+                insert = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})"
+                connection.exec_driver_sql(insert, rows)
+        connection.exec_driver_sql("SELECT setval('event_ids', 1 + coalesce((SELECT max(id) FROM events), 0))")
+    return url
