@@ -321,18 +321,6 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT octet_length(content)::BIGINT
 $$;
 
-CREATE FUNCTION instr(whole TEXT, part TEXT) RETURNS INTEGER
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT strpos(whole, part)
-$$;
-
--- The number that a text begins with, 0 where there is none.
-CREATE FUNCTION round(number TEXT) RETURNS NUMERIC
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN number IS NOT NULL
-                THEN round(coalesce(substring(number FROM '^\s*([+-]?\d{1,18}(?:\.\d{0,18})?)'), '0')::NUMERIC) END
-$$;
-
 CREATE INDEX ix_events_run_id ON events (run_id, id);
 
 CREATE UNIQUE INDEX ix_events_identity ON events (session_id, seq);
