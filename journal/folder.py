@@ -27,6 +27,7 @@ from journal.outbox.redirecting import Redirected, redirect
 from journal.outbox.resending import Renamed
 from journal.outbox.verifications import Found, Verification
 from journal.reading.arrived import Arrived, arrived
+from journal.reading.backlog_figures import DestinationBacklog, backlog_figures
 from journal.reading.beside import left_beside
 from journal.reading.details import RunDetails, details
 from journal.reading.epoch_gaps import missing_epochs
@@ -38,7 +39,7 @@ from journal.retention import prunable, pruning
 from journal.retention.limit import Size, measure
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
-from journal.sessions.liveness import live_runs
+from journal.sessions.liveness import live_runs, live_sessions
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
 from journal.storage.backend import Backend, Begin, Changes
@@ -131,6 +132,16 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             runs = overview(connection, utc_now())
             return runs, missing_epochs(connection, {run.id for run in runs if run.pruned})
+
+    def backlog(self) -> list[DestinationBacklog]:
+        """Return what waits for each destination."""
+        with self._transaction(read_only=True) as connection:
+            return backlog_figures(connection, self._backend.now(connection))
+
+    def live_sessions(self) -> int:
+        """Return how many sessions of trainings are alive, as far as is known."""
+        with self._transaction(read_only=True) as connection:
+            return len(live_sessions(connection, self._backend.now(connection)))
 
     def left(self, run_ids: Collection[str] | None) -> Left:
         """Return what is left to be delivered of runs (these, or all), together."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
 from journal.opening import open_existing, open_journal
+from journal.reading.backlog_figures import DestinationBacklog
 from journal.reading.details import RunDetails
 from journal.reading.drain_at_work import DrainAtWork, drain_at_work
 from journal.reading.overview import RunOverview
@@ -38,7 +39,9 @@ class JournalState:
         details: Of each run that was looked at closely, by run.
         missing_epochs: Numbers, from 0, of the epochs that the journal lacks although it has later ones, by run.
         salvageable_epochs: Of the epochs that it lacks, and the trainer's own record has, by run.
-        drain: The drain at work, as far as is known here.
+        drains: The drains at work, as far as is known here; more than one only at a shared journal.
+        backlog: What waits at each destination, if that was asked for.
+        live_sessions: How many sessions of trainings are alive, as far as is known.
     """
 
     path: Path
@@ -48,7 +51,14 @@ class JournalState:
     details: Mapping[str, RunDetails] = field(default_factory=dict)
     missing_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     salvageable_epochs: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    drain: DrainAtWork | None = None
+    drains: Sequence[DrainAtWork] = ()
+    backlog: Sequence[DestinationBacklog] = ()
+    live_sessions: int = 0
+
+    @property
+    def drain(self) -> DrainAtWork | None:
+        """The drain at work that began first, None if there is none."""
+        return self.drains[0] if self.drains else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +100,24 @@ def read_journal(folder: Path | None = None, record_of: RecordOf = no_record) ->
         return _view(opened, path, record_of)
 
 
-def glance(folder: Path | None, choose: Choose, record_of: RecordOf = no_record) -> Glance:
+def glance(
+    folder: Path | None, choose: Choose, record_of: RecordOf = no_record, *, with_backlog: bool = False
+) -> Glance:
     """Read the state of a journal's runs, closely of those alone that are to be shown.
 
     Args:
         folder: The journal; by default the one that `open_journal` would open.
         choose: Returns the ids of the runs to look at closely.
         record_of: Returns a trainer's own record of a run's epochs.
+        with_backlog: Whether to count what waits at each destination, too.
 
     Raises:
         JournalError: It cannot be read.
     """
     path = _place(folder)
     with reading(path) as opened:
-        return _glance(opened, path, choose, record_of)
+        seen = _glance(opened, path, choose, record_of)
+        return replace(seen, backlog=opened.backlog()) if with_backlog else seen
 
 
 def _place(folder: Path | None) -> Path:
@@ -152,6 +166,7 @@ def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
         details=opened.details([run.id for run in runs]),
         missing_epochs=missing,
         salvageable_epochs=_salvageable(opened, runs, missing, record_of),
+        backlog=opened.backlog(),
         **_beside(opened, path),
     )
 
@@ -159,7 +174,7 @@ def _view(opened: Journal, path: Path, record_of: RecordOf) -> View:
 def _glance(opened: Journal, path: Path, choose: Choose, record_of: RecordOf) -> Glance:
     runs, missing = opened.overview()
     chosen = {*choose(runs)}
-    counted = opened.report() if len(chosen) <= FEW else ()
+    counted = opened.report() if 0 < len(chosen) <= FEW else ()
     return Glance(
         runs=tuple(runs),
         reports={run.id: run for run in counted if run.id in chosen},
@@ -190,5 +205,6 @@ def _beside(opened: Journal, path: Path) -> dict[str, Any]:
         "bytes": opened.size().total,
         "fallbacks": opened.fallbacks.waiting(path),
         "fallbacks_elsewhere": opened.fallbacks.elsewhere(path),
-        "drain": drain_at_work(path),
+        "drains": [one for one in (drain_at_work(path),) if one is not None],
+        "live_sessions": opened.live_sessions(),
     }

@@ -85,6 +85,7 @@ class Wanted:
         "status --since 2d --watch",
         "status --json",
         "status nodes/*/journal",
+        "status --prometheus",
     ),
     help=_HELP,
 )
@@ -104,6 +105,7 @@ class Wanted:
 @click.option("--all", "all_runs", is_flag=True, help="Show every run, however many there are.")
 @click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or a list of them for several journals.")
+@click.option("--prometheus", is_flag=True, help="Print gauges of the journal in the text format of Prometheus.")
 def status(
     *,
     journals: tuple[Path, ...],
@@ -113,6 +115,7 @@ def status(
     all_runs: bool,
     watch: bool,
     as_json: bool,
+    prometheus: bool,
 ) -> None:
     """Show the journal's runs; see `_HELP`."""
     if watch and as_json:
@@ -120,6 +123,12 @@ def status(
     if names and len(journals) > 1:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
     wanted = Wanted(names, states, since)
+    if prometheus:
+        if as_json or watch or wanted != Wanted():
+            raise click.UsageError("--prometheus prints gauges of whole journals; give it without other options")
+        from uploader.commands.status_prometheus import print_gauges
+
+        sys.exit(print_gauges(journals or (default_journal(),), _limit()))
     if len(journals) <= 1:
         require_journal(journals[0] if journals else None, "status", as_json=as_json, may_be_none=not names)
     if as_json:

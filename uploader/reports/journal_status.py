@@ -11,6 +11,7 @@ from journal import locations
 from journal.errors import JournalError, NoJournal
 from journal.mirror.mirror_state import MirrorState, states
 from journal.read_only import JournalState, View, read_journal
+from journal.reading.backlog_figures import DestinationBacklog
 from journal.reading.details import Metric
 from journal.reading.drain_at_work import DrainAtWork
 from journal.reading.overview import RunOverview
@@ -53,7 +54,10 @@ class JournalStatus:
         journal: Its folder.
         bytes: What it takes up.
         max_bytes: Its size limit; None where the setting cannot be read.
-        drain: The drain at work, as far as is known here.
+        drain: The drain at work, as far as is known here; of several at a shared journal the one that began first.
+        drains: All of them.
+        backlog: What waits at each destination.
+        live_sessions: How many sessions of trainings are alive, as far as is known.
         fallbacks: How many fallback files hold events of it that it has not taken in.
         fallbacks_elsewhere: How many wait beside it for other journals, by where these are.
         runs: Its runs, oldest first.
@@ -63,6 +67,9 @@ class JournalStatus:
     bytes: int
     max_bytes: int | None
     drain: DrainAtWork | None
+    drains: Sequence[DrainAtWork]
+    backlog: Sequence[DestinationBacklog]
+    live_sessions: int
     fallbacks: int
     fallbacks_elsewhere: Mapping[str, int]
     runs: Sequence[RunStatus]
@@ -106,6 +113,9 @@ def journal_status(view: View, runs: Sequence[RunReport], limit: int | None) -> 
         bytes=view.bytes,
         max_bytes=limit,
         drain=view.drain,
+        drains=tuple(view.drains),
+        backlog=tuple(view.backlog),
+        live_sessions=view.live_sessions,
         fallbacks=view.fallbacks,
         fallbacks_elsewhere=view.fallbacks_elsewhere,
         runs=tuple(_run_status(run, view, mirrors.get(run.id, ())) for run in runs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pprint import pformat
@@ -17,7 +18,7 @@ import journal
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, COMPLETE, CONSOLE, DETAIL, EPOCH, FAILED, MEDIA, REGISTRATION, SYSTEM_METRICS
 from journal.opening import open_shared
-from journal.reading import recorded_events
+from journal.reading import recorded_events, run_at_destination
 from journal.reading.run_gists import RunsReader
 from journal.reading.run_reader import RunReader, recorded_runs
 from journal.records import Outcome
@@ -106,9 +107,21 @@ def _run(opened: journal.Journal) -> RunReader:
     return RunReader(opened.begin, _first(opened))
 
 
+def _contents(opened: journal.Journal, **options: Any) -> Any:
+    """Return what there is, but how long it has taken until now."""
+    found = _run(opened).contents(**options)
+    return replace(found, times=replace(found.times, seconds=0.0))
+
+
 def _gists(opened: journal.Journal) -> Any:
     runs = [run.id for run in recorded_runs(opened.begin)]
     return RunsReader(opened.begin).gists(runs, runs)
+
+
+def _at_destination(opened: journal.Journal) -> Any:
+    with closing(opened.outbox()) as outbox, opened.begin(read_only=True) as connection:
+        [target] = outbox.routes.targets(run_ids=[_first(opened)])
+        return run_at_destination.run_at_destination(connection, target, NOW)
 
 
 def _recorded(opened: journal.Journal) -> Any:
@@ -126,6 +139,12 @@ READINGS: dict[str, Reading] = {
     "details": lambda opened: opened.details([run.id for run in recorded_runs(opened.begin)]),
     "arrived": lambda opened: [opened.arrived(run.id) for run in recorded_runs(opened.begin)],
     "missing epochs": lambda opened: opened.missing_epochs(),
+    "contents": lambda opened: _contents(opened, epochs=None, lines=100, deliveries=None),
+    "a part of the contents": lambda opened: _contents(opened, epochs=3, lines=1, deliveries=2),
+    "one report": lambda opened: _run(opened).report(),
+    "a run at a destination": _at_destination,
+    "backlog": lambda opened: [replace(one, oldest_age_seconds=None) for one in opened.backlog()],
+    "live sessions": lambda opened: opened.live_sessions(),
     "times": lambda opened: replace(_run(opened).times(), seconds=0.0),
     "epochs": lambda opened: [_run(opened).epochs(), _run(opened).epochs(3)],
     "checkpoints": lambda opened: _run(opened).checkpoints(),
