@@ -16,7 +16,7 @@ from journal.checkpoints import retaking
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.recognition import Recognition
 from journal.checkpoints.retaking import Missing
-from journal.checkpoints.salvage import lost_snapshots
+from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
 from journal.clock import utc_now
 from journal.errors import JournalError
 from journal.outbox import planning, redelivery, resending, verifications
@@ -264,11 +264,13 @@ class Journal:
         return pruned
 
     def salvage(self) -> int:
-        """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many."""
+        """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many.
+
+        None where the journal is shared: each training's own takes in what is on its machine.
+        """
         with self._transaction(read_only=True) as connection:
             lost = lost_snapshots(connection, utc_now())
-        with closing(self.writer()) as writer:
-            saved = sum(salvaging.take_in(writer, self.blobs, one) for one in lost)
+        saved = self._salvage(lost) if lost else 0
         self._sweep()
         return saved
 
@@ -345,6 +347,10 @@ class Journal:
         """Record that the files of these blobs were deleted to make room."""
         with self._transaction() as connection:
             prunable.mark_removed(connection, sha256s)
+
+    def _salvage(self, lost: Sequence[LostSnapshot]) -> int:
+        with closing(self.writer()) as writer:
+            return sum(salvaging.take_in(writer, self.blobs, one) for one in lost)
 
     def _sweep(self) -> None:
         """Remove bytes that were given up, also by processes that were killed before they came to it."""

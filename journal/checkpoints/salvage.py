@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, text
 from journal.checkpoints.blobs import FileStamp, file_stamp
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, FINAL, MODEL_SAVED
+from journal.schema.neutral import is_in_a_file
 from journal.schema.tables import RANK
 from journal.sessions.identity import SALVAGE, Session, derived
 from journal.sessions.liveness import live_runs
@@ -94,7 +95,12 @@ def stamped(found: FileStamp) -> dict[str, int]:
 
 
 def lost_snapshots(connection: Connection, now: datetime) -> list[LostSnapshot]:
-    """Return the files that dead sessions saved and did not snapshot: of each run the final one, else the others."""
+    """Return the files that dead sessions saved and did not snapshot: of each run the final one, else the others.
+
+    None where the journal is shared: they are on the machines of its trainings, whose own journals take them in.
+    """
+    if not is_in_a_file(connection):
+        return []
     live = live_runs(connection, now)
     rows = [row for row in connection.execute(_LOST) if row.run_id not in live]
     lost = [one for row in rows if (one := _lost(row))]

@@ -42,12 +42,17 @@ def upsert(table: FromClause) -> Upsert:
     return Upsert(table)  # type: ignore[arg-type]  # as `sqlalchemy.insert` takes it
 
 
+def is_in_a_file(connection: Connection) -> bool:
+    """Return whether the journal is in a file, so that its trainings run here; else many machines share it."""
+    return connection.dialect.name == "sqlite"
+
+
 def inserted_id(connection: Connection, statement: Insert, table: FromClause) -> int:
     """Insert one row; return the id that it was given.
 
     The SQLite of old clusters cannot answer an INSERT with rows, and PostgreSQL has no other way.
     """
-    if connection.dialect.name == "sqlite":
+    if is_in_a_file(connection):
         return int(connection.execute(statement).lastrowid)
     return int(connection.execute(statement.returning(table.c.id)).scalar_one())
 

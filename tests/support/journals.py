@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from support.postgres_server import shared_journal_in
+from support import postgres_server
 from support.shared_writer import SharedWriter
 
 import journal
@@ -35,8 +35,8 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 ROOT = Path(__file__).parents[2]
 PLATFORM, URL = "ultralytics", "https://platform.example"
 P, T = ParamSpec("P"), TypeVar("T")
-_shared: dict[Path, journal.Journal] = {}
-"""Shared journals that are open, by the folders that they have here."""
+_shared: dict[Path, str] = {}
+"""URLs of the shared journals of the running test, by the folders that they have here."""
 
 
 def insist(write: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -64,11 +64,19 @@ def later(seconds: float) -> datetime:
 
 def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
     """Read a journal the way a person would, by a connection of its own."""
-    if (shared := _shared.get(folder)) is not None:
-        with shared.begin(read_only=True) as reading:
-            return list(map(tuple, reading.exec_driver_sql(query.replace("?", "%s"), arguments)))
+    if (url := _shared.get(folder)) is not None:
+        return postgres_server.rows(url, query.replace("?", "%s"), arguments)
     with closing(sqlite3.connect(f"{(folder / 'journal.db').as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(query, arguments).fetchall()
+
+
+def change(folder: Path, query: str, *arguments: Any) -> None:
+    """Change a journal by hand, by a connection of its own."""
+    if (url := _shared.get(folder)) is not None:
+        postgres_server.change(url, query.replace("?", "%s"), arguments)
+    else:
+        with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
+            connection.execute(query, arguments)
 
 
 @contextmanager
@@ -201,17 +209,21 @@ def bench(
 
 @contextmanager
 def opened_in(folder: Path, engine: Engine) -> Iterator[journal.Journal]:
-    """Open a journal in a file, or a new one in a database, which has this folder here."""
+    """Open the journal of a folder: a file in it, or a database, which is new to this test."""
     if engine == "sqlite":
         with journal.open(folder) as opened:
             yield opened
         return
-    with shared_journal_in(folder) as opened:
-        _shared[folder] = opened
-        try:
-            yield opened
-        finally:
-            del _shared[folder]
+    if folder not in _shared:
+        _shared[folder] = postgres_server.borrowed_journal()
+    with postgres_server.shared_journal_in(_shared[folder], folder) as opened:
+        yield opened
+
+
+def give_back_databases() -> None:
+    """Give back the databases that a test has used."""
+    while _shared:
+        postgres_server.give_back(_shared.popitem()[1])
 
 
 def writer_of(opened: journal.Journal) -> Writer:

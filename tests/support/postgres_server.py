@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -30,25 +31,32 @@ def shared_journal() -> str:
     return _server().replace("/postgres?", f"/{name}?")
 
 
+def borrowed_journal() -> str:
+    """Return the URL of a shared journal that has its tables and nothing in them; `give_back` it after the test."""
+    return _idle.pop() if _idle else _prepared()
+
+
+def give_back(url: str) -> None:
+    """Empty a journal, for the next test."""
+    _execute(url, "SET lock_timeout = '60s'", _EMPTY)
+    _idle.append(url)
+
+
 @contextmanager
 def empty_journal() -> Iterator[str]:
-    """Provide the URL of a shared journal that has its tables, and nothing in them, to the end of a test.
-
-    The next test gets the same one, emptied.
-    """
-    url = _idle.pop() if _idle else _prepared()
+    """Provide the URL of a shared journal that has its tables, and nothing in them, to the end of a test."""
+    url = borrowed_journal()
     try:
         yield url
     finally:
-        _execute(url, _EMPTY)
-        _idle.append(url)
+        give_back(url)
 
 
 @contextmanager
-def shared_journal_in(folder: Path) -> Iterator[journal.Journal]:
-    """Open an empty shared journal that has this folder here; see `journal.opening.open_shared`."""
-    (folder / "blobs").mkdir(parents=True)
-    with empty_journal() as url, closing(PostgresBackend(url, folder)) as backend:
+def shared_journal_in(url: str, folder: Path) -> Iterator[journal.Journal]:
+    """Open a shared journal that has this folder here; see `journal.opening.open_shared`."""
+    (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    with closing(PostgresBackend(url, folder)) as backend:
         yield journal.Journal(backend, postgres_steps.prepare(backend))
 
 
@@ -77,6 +85,22 @@ def _prepared() -> str:
     with closing(PostgresBackend(url, Path())) as backend:
         postgres_steps.prepare(backend)
     return url
+
+
+def rows(url: str, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Read a shared journal by a connection of its own."""
+    import psycopg
+
+    with psycopg.connect(url, options="-c search_path=uploader") as connection:
+        return connection.execute(query, arguments).fetchall()  # type: ignore[arg-type]  # a literal, as the tests say
+
+
+def change(url: str, query: str, arguments: Sequence[Any]) -> None:
+    """Change a shared journal by a connection of its own."""
+    import psycopg
+
+    with psycopg.connect(url, options="-c search_path=uploader") as connection:
+        connection.execute(query, arguments)  # type: ignore[arg-type]  # a literal, as the tests say
 
 
 def _execute(root: str, *statements: str) -> None:

@@ -8,23 +8,25 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, bench, dead_pid, later
+from support.journals import Bench, Engine, bench, dead_pid, later
 
 from journal.clock import utc_now
 from journal.records import Outcome
 
+ON_BOTH_ENGINES = True
+
 
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Bench]:
+def live(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
     """A run whose session is alive."""
-    with bench(tmp_path / "journal") as it:
+    with bench(tmp_path / "journal", engine) as it:
         yield it
 
 
 @pytest.fixture
-def dead(tmp_path: Path) -> Iterator[Bench]:
+def dead(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
     """A run whose session's process is gone."""
-    with bench(tmp_path / "journal", pid=dead_pid()) as it:
+    with bench(tmp_path / "journal", engine, pid=dead_pid()) as it:
         yield it
 
 

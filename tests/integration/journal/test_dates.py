@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, dead_pid, later
+from support.journals import Bench, change, dead_pid, later
 
 from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import from_text, to_text, utc_now
@@ -17,6 +15,7 @@ from journal.outbox.backlog import registering
 from journal.records import Lane, Outcome
 from journal.schema import plausible_times
 
+ON_BOTH_ENGINES = True
 SHA = "1" * 64
 HOUR, YEAR = 3600.0, 365 * 86400.0
 
@@ -25,11 +24,6 @@ HOUR, YEAR = 3600.0, 365 * 86400.0
 def registered(at: Bench) -> Bench:
     at.register()
     return at
-
-
-def change(at: Bench, statement: str, *values: object) -> None:
-    with closing(sqlite3.connect(at.journal.database)) as connection, connection:
-        connection.execute(statement, values)
 
 
 def next_due(at: Bench, lane: Lane, now: datetime) -> datetime | None:
@@ -69,7 +63,7 @@ def test_a_lease_from_the_future_is_over(registered: Bench) -> None:
 
 def test_a_registration_that_waits_until_next_year_is_awaited_now(at: Bench) -> None:
     at.plan(at.message("training_started"))
-    change(at, "UPDATE deliveries SET next_attempt_at = ?", to_text(later(YEAR)))
+    change(at.journal.path, "UPDATE deliveries SET next_attempt_at = ?", to_text(later(YEAR)))
     there = {"destination_id": at.destination.id, "run_ids": None, **plausible_times.values(utc_now())}
     with at.outbox.begin(read_only=True) as connection:
         assert registering(connection, there) == 1
@@ -79,7 +73,7 @@ def test_a_registration_that_waits_until_next_year_is_awaited_now(at: Bench) -> 
 def test_uploads_of_a_live_run_keep_no_distance_to_the_future(registered: Bench, ahead: float, waits: bool) -> None:
     registered.event("checkpoint", {"publish": True, "sha256": SHA}, "last")
     registered.plan(registered.upload(SHA, "last", 2))
-    change(registered, "UPDATE targets SET last_upload_at = ?", to_text(later(ahead)))
+    change(registered.journal.path, "UPDATE targets SET last_upload_at = ?", to_text(later(ahead)))
     due = next_due(registered, "upload", utc_now())
     assert due is not None
     assert (due > later(ahead)) == waits
@@ -88,23 +82,24 @@ def test_uploads_of_a_live_run_keep_no_distance_to_the_future(registered: Bench,
 
 @pytest.mark.parametrize(("ahead", "is_live"), [(60, True), (HOUR, False), (YEAR, False)])
 def test_a_heartbeat_from_the_future_proves_no_life(at: Bench, ahead: float, is_live: bool) -> None:
-    change(at, "UPDATE sessions SET host = 'elsewhere', heartbeat_at = ?", to_text(later(ahead)))
+    change(at.journal.path, "UPDATE sessions SET host = 'elsewhere', heartbeat_at = ?", to_text(later(ahead)))
     assert at.outbox.live_runs(utc_now()) == [at.run.id] * is_live
     assert at.journal.report()[0].state == ("running" if is_live else "interrupted")
 
 
 def test_a_process_that_is_seen_here_is_alive_whatever_its_clock_said(at: Bench) -> None:
-    change(at, "UPDATE sessions SET heartbeat_at = ?", to_text(later(YEAR)))
+    change(at.journal.path, "UPDATE sessions SET heartbeat_at = ?", to_text(later(YEAR)))
     assert at.outbox.live_runs(utc_now()) == [at.run.id]
-    change(at, "UPDATE sessions SET pid = ?", dead_pid())
+    change(at.journal.path, "UPDATE sessions SET pid = ?", dead_pid())
     assert at.outbox.live_runs(utc_now()) == []
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_dead_nodes_checkpoint_is_salvaged(at: Bench, tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"weights")
     file = {"role": "best", "path": str(tmp_path / "best.pt"), "publish": True, "isBest": True}
     at.event("model_saved", {"epoch": 2, "files": [file]}, "2")
-    change(at, "UPDATE sessions SET host = 'elsewhere', heartbeat_at = ?", to_text(later(YEAR)))
+    change(at.journal.path, "UPDATE sessions SET host = 'elsewhere', heartbeat_at = ?", to_text(later(YEAR)))
     assert at.journal.salvage() == 1
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
-from support.journals import Bench
+from support.journals import Bench, change
 
 from journal.reading.epoch_gaps import missing_epochs
+
+ON_BOTH_ENGINES = True
 
 
 def missing(at: Bench, *numbers: int, generation: int = 1, **started: Any) -> list[int]:
@@ -17,8 +17,7 @@ def missing(at: Bench, *numbers: int, generation: int = 1, **started: Any) -> li
     at.event("training_started", started, "1")
     for number in numbers:
         at.event("epoch_end", {"epoch": number}, str(number))
-    with closing(sqlite3.connect(at.journal.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET generation = ?", (generation,))
+    change(at.journal.path, "UPDATE sessions SET generation = ?", generation)
     found = at.journal.missing_epochs()
     assert found.keys() <= {at.run.id}
     return list(found.get(at.run.id, ()))

@@ -7,18 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, bench, later
+from support.journals import Bench, Engine, bench, later
 
 from journal.clock import to_text, utc_now
 from journal.outbox.kept_out import PAGES
 from journal.records import Claim, Outcome
 
+ON_BOTH_ENGINES = True
 END = "training_complete"
 
 
 @pytest.fixture
-def bench_(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path / "journal") as opened:
+def bench_(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
+    with bench(tmp_path / "journal", engine) as opened:
         opened.register()
         yield opened
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 
-from support.journals import Bench
+from support.journals import Bench, rows, writer_of
 
 from journal.kinds import COMPLETE, EPOCH, REGISTRATION
 from journal.sessions.identity import Entry, Session, derived
 from journal.writing.payloads import drafts
 
+ON_BOTH_ENGINES = True
 BEGAN, ENDED = "2024-05-01T10:00:00.000000Z", "2024-05-01T10:01:00.000000Z"
 
 
@@ -23,7 +23,7 @@ def past(run_id: str, epochs: int) -> tuple[Session, list[Entry]]:
 
 
 def test_a_past_session_has_its_own_times_and_is_written_once(at: Bench) -> None:
-    with closing(at.journal.writer()) as writer:
+    with closing(writer_of(at.journal)) as writer:
         run = writer.start_run(project=None, name="old", save_dir="old", at=BEGAN)
         copy = writer.run_copy()
 
@@ -31,19 +31,19 @@ def test_a_past_session_has_its_own_times_and_is_written_once(at: Bench) -> None
             return copy.add_past(*past(run.id, epochs), started_at=BEGAN, ended_at=ENDED, outcome="imported")
 
         assert [write(1), write(1), write(3)] == [2, 0, 2]
-    with closing(sqlite3.connect(at.journal.database)) as database:
-        assert database.execute("SELECT created_at FROM runs WHERE id = ?", (run.id,)).fetchall() == [(BEGAN,)]
-        sessions = "SELECT started_at, ended_at, outcome FROM sessions WHERE run_id = ?"
-        assert database.execute(sessions, (run.id,)).fetchall() == [(BEGAN, ENDED, "imported")]
-        events = "SELECT kind, key, created_at FROM events WHERE run_id = ? ORDER BY seq"
-        assert database.execute(events, (run.id,)).fetchall() == [
-            (REGISTRATION, "1", BEGAN),
-            *((EPOCH, str(epoch), ENDED) for epoch in range(3)),
-        ]
+    folder = at.journal.path
+    assert rows(folder, "SELECT created_at FROM runs WHERE id = ?", run.id) == [(BEGAN,)]
+    sessions = "SELECT started_at, ended_at, outcome FROM sessions WHERE run_id = ?"
+    assert rows(folder, sessions, run.id) == [(BEGAN, ENDED, "imported")]
+    events = "SELECT kind, key, created_at FROM events WHERE run_id = ? ORDER BY seq"
+    assert rows(folder, events, run.id) == [
+        (REGISTRATION, "1", BEGAN),
+        *((EPOCH, str(epoch), ENDED) for epoch in range(3)),
+    ]
 
 
 def test_nothing_of_a_past_session_is_taken_for_a_run_that_goes_on(at: Bench) -> None:
-    with closing(at.journal.writer()) as writer:
+    with closing(writer_of(at.journal)) as writer:
         run = writer.start_run(project=None, name="old", save_dir="old", at=BEGAN)
         session, entries = past(run.id, 1)
         entries += session.entries(drafts(COMPLETE, {"results": {}}, "", ENDED))

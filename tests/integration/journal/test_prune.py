@@ -7,15 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, bench, dead_pid, rows
+from support.journals import Bench, Engine, bench, dead_pid, rows
 
 from journal.clock import utc_now
 
+ON_BOTH_ENGINES = True
+
 
 @pytest.fixture
-def over(folder: Path) -> Iterator[Bench]:
+def over(folder: Path, engine: Engine) -> Iterator[Bench]:
     """A run whose session's process is gone, and of which everything so far has arrived."""
-    with bench(folder, pid=dead_pid()) as opened:
+    with bench(folder, engine, pid=dead_pid()) as opened:
         opened.register()
         yield opened
 
@@ -30,6 +32,7 @@ def events(at: Bench) -> int:
     return int(rows(at.journal.path, "SELECT count(*) FROM events WHERE run_id = ?", at.run.id)[0][0])
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("by_itself", [False, True])
 def test_a_run_whose_final_checkpoint_is_still_to_be_salvaged_stays(over: Bench, *, by_itself: bool) -> None:
     """Its snapshot failed, and everything else has arrived."""

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import PLATFORM, URL, Bench, bench
+from support.journals import PLATFORM, URL, Bench, Engine, bench
 
 from journal.errors import UnknownRow
 from journal.records import Outcome
 
+ON_BOTH_ENGINES = True
 RIGHT = "https://right.example"
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path / "journal") as made:
+def opened(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
+    with bench(tmp_path / "journal", engine) as made:
         made.plan(made.message("training_started"))
         yield made
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from support.journals import Bench, later, rows
+from support.journals import Bench, change, later, rows
 
 from journal.clock import from_text, utc_now
 from journal.outbox.claims import UPLOAD_SPACING_SECONDS
+
+ON_BOTH_ENGINES = True
 
 
 def epoch(at: Bench, number: int, loss: float, **metrics: float) -> None:
@@ -33,9 +33,8 @@ def test_the_last_epoch_is_told_by_the_order_of_the_run_and_not_by_when_it_came_
     for number, loss in others:
         epoch(at, number, loss, **{"metrics/acc": 0.5})
     epoch(at, *late, **{"metrics/acc": 0.5})
-    with closing(sqlite3.connect(at.journal.database, isolation_level=None)) as connection:
-        connection.execute("UPDATE events SET seq = seq + 100")
-        connection.execute("UPDATE events SET seq = CAST(key AS INTEGER) + 1")
+    change(at.journal.path, "UPDATE events SET seq = seq + 100")
+    change(at.journal.path, "UPDATE events SET seq = CAST(key AS INTEGER) + 1")
     assert at.journal.report()[0].epochs == 3
     assert rows(at.journal.path, "SELECT epochs FROM run_overview") == [(3,)]
 

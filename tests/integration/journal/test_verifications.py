@@ -12,6 +12,7 @@ from journal.outbox import verifications
 from journal.outbox.verifications import Finding, Found, Verification
 from journal.records import Outcome
 
+ON_BOTH_ENGINES = True
 LOST = Finding("epoch 3", "missing", "the platform has no such epoch")
 
 
