@@ -18,6 +18,7 @@ COMPLETION = "_UPLOADER_COMPLETE"
 # Each is the function of that name in the module of that name, loaded when it is used. (Python's own words get a "_".)
 COMMANDS = (
     "check",
+    "collect",
     "convert",
     "dataset",
     "describe",

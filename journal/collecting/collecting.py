@@ -54,10 +54,17 @@ class Collected:
     refused: list[str] = field(default_factory=list)
     learned: int = 0
 
-    @property
-    def is_new(self) -> bool:
-        """Whether anything came in."""
-        return bool(self.events or self.checkpoints)
+    def plus(self, later: Collected) -> Collected:
+        """Return what this and a later step came to together."""
+        return Collected(
+            list(dict.fromkeys([*self.runs, *later.runs])),
+            self.events + later.events,
+            self.checkpoints + later.checkpoints,
+            self.bytes + later.bytes,
+            later.missing,
+            list(dict.fromkeys([*self.refused, *later.refused])),
+            self.learned + later.learned,
+        )
 
 
 class _Both(NamedTuple):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -13,15 +17,20 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from support.journals import Bench, bench, rows, until
-from support.postgres_server import shared_journal
+from support.postgres_server import empty_journal
 
 import journal
+from journal.clock import utc_now
 from journal.collecting import node_events
 from journal.collecting.collecting import Collecting
 from journal.folder import Journal
 from journal.mirror import segments
 from journal.mirror.journal_reader import JournalReader
 from journal.opening import open_shared
+from journal.outbox.claims import Wanted
+from journal.packs import contents
+from journal.postgres.postgres_backend import PostgresBackend
+from journal.records import LANES, Outcome, PlannedDelivery
 from journal.retention import prunable
 from journal.sessions.identity import ENTRY_FIELDS
 from journal.writing import fallback_intake
@@ -41,7 +50,7 @@ def node(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def outbox() -> Iterator[Journal]:
-    with open_shared(shared_journal()) as opened:
+    with empty_journal() as url, open_shared(url) as opened:
         yield opened
 
 
@@ -215,3 +224,116 @@ def test_a_checkpoint_that_nobody_has_is_named(node: Bench, outbox: Journal) -> 
     node.journal.blobs.remove(sha256)
     collected = Collecting(node.journal, outbox).step()
     assert (collected.events, collected.missing) == (1, [sha256])
+
+
+def test_what_has_arrived_is_told_to_the_node(node: Bench, outbox: Journal) -> None:
+    node.event("training_started")
+    sha256 = node.checkpoint(b"bytes", "final")
+    collecting = Collecting(node.journal, outbox, clock=lambda: 0.0)
+    collecting.step()
+    deliver_all(outbox, node)
+
+    assert collecting.step(is_last=True).learned == 1
+    assert collecting.step(is_last=True).learned == 0
+
+    assert rows(node.journal.path, "SELECT state, ids FROM targets") == [("registered", '{"modelId":"m-1"}')]
+    assert node.states() == ["delivered", "delivered"]
+    with node.journal.begin(read_only=True) as connection:
+        assert contents.arrived(connection, [node.run.id]) == {(node.run.id, sha256)}
+    assert there(outbox, "SELECT count(*) FROM deliveries") == [(2,)]
+
+
+def test_what_the_node_has_delivered_itself_is_not_sent_again(node: Bench, outbox: Journal) -> None:
+    node.event("training_started")
+    node.checkpoint(b"bytes", "final")
+    deliver_all(node.journal, node)
+
+    collected = Collecting(node.journal, outbox).step()
+
+    assert (collected.checkpoints, collected.refused) == (0, [])
+    assert there(outbox, "SELECT state FROM deliveries") == [("delivered",), ("delivered",)]
+    with closing(outbox.outbox()) as own:
+        [target] = own.routes.targets(destination_id=own.routes.destinations()[0].id, run_ids=[node.run.id])
+        assert (target.ids, own.backlogs.behind(target.destination.id, "registered")) == ({"modelId": "m-1"}, [])
+
+
+def deliver_all(opened: Journal, node: Bench) -> None:
+    """Deliver the registration and the checkpoint of the node's run from a journal."""
+    with closing(opened.outbox()) as outbox, opened.begin(read_only=True) as connection:
+        events = connection.execute(text("SELECT id, kind, payload FROM events ORDER BY seq")).all()
+        [place] = outbox.routes.destinations()
+        [target] = outbox.routes.targets(destination_id=place.id, run_ids=[node.run.id])
+        planned = [
+            PlannedDelivery(
+                one.kind,
+                "upload" if one.kind == "checkpoint" else "message",
+                stage,
+                one.id,
+                one.id,
+                "{}",
+                json.loads(one.payload).get("sha256"),
+                "final" if one.kind == "checkpoint" else None,
+            )
+            for stage, one in enumerate(events, 1)
+        ]
+        outbox.plans.write(target, planned, through=events[-1].id, stage=2)
+        for lane in LANES:
+            for claim in outbox.claims.take(
+                place.id, Wanted(lane, limit=9), owner="test", lease_seconds=60.0, now=utc_now()
+            ):
+                outbox.settlement.record([Outcome(claim, "delivered", ids={"modelId": "m-1"})], now=utc_now())
+
+
+def test_a_collector_that_is_killed_at_any_point_goes_on(
+    node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "MOST_EVENTS", 2)
+    for epoch in range(4):
+        node.event(payload={"epoch": epoch}, key=str(epoch))
+    node.checkpoint(b"bytes", "final")
+    folder, url = node.journal.path, outbox._backend.engine.url.render_as_string(hide_password=False)  # type: ignore[attr-defined]
+    numbers = iter(count(1))
+
+    while die_at(next(numbers), folder, url):
+        whole = there(outbox, "SELECT count(*) - count(DISTINCT seq) FROM events")
+        assert whole == [(0,)]
+
+    assert next(numbers) > 8
+    assert there(outbox) == events_of(node)
+    assert Collecting(node.journal, outbox).step().events == 0
+
+
+def die_at(number: int, folder: Path, url: str) -> bool:
+    """Collect in a process that is killed in or after its nth transaction there; return whether it was."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(1), os.close(2)
+            collect_until(number, folder, url)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def collect_until(number: int, folder: Path, url: str) -> None:
+    points = iter(count(1))
+    begin = PostgresBackend._transaction
+
+    @contextmanager
+    def killed(*arguments: Any, **options: Any) -> Iterator[Any]:
+        with begin(*arguments, **options) as connection:
+            yield connection
+            die_if(next(points) == number)
+        die_if(next(points) == number)
+
+    with pytest.MonkeyPatch.context() as patch, journal.open(folder) as opened, open_shared(url) as shared:
+        patch.setattr(PostgresBackend, "_transaction", killed)
+        Collecting(opened, shared).step()
+    os._exit(0)
+
+
+def die_if(is_time: bool) -> None:
+    if is_time:
+        os.kill(os.getpid(), signal.SIGKILL)

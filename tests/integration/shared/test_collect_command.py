@@ -1,0 +1,194 @@
+"""`uploader collect`: what nodes recorded comes into a shared journal, and what is in the way is said."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from support.clocks import Clock
+from support.journals import Bench, bench, dead_pid, until
+from support.machines import Run, machines
+from support.postgres_server import empty_journal
+
+from journal.folder import Journal
+from journal.opening import open_shared
+from uploader.commands.collect_sources import source_of
+from uploader.commands.collecting import LOOK_SECONDS, Collector, Way
+
+AWAY = "postgresql://lab:secret@127.0.0.1:1/outbox"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    with machines(tmp_path) as runs:
+        yield runs
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with empty_journal() as found:
+        yield found
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(own_journal(tmp_path, "a")) as opened:
+        opened.event("training_started")
+        yield opened
+
+
+def own_journal(folder: Path, machine: str) -> Path:
+    """Return where a machine's journal is by default."""
+    return folder / "homes" / machine / ".local/share/offline-uploader/journal"
+
+
+def there(url: str, query: str = "SELECT kind FROM events ORDER BY id") -> list[Any]:
+    with open_shared(url) as opened, opened.begin(read_only=True) as connection:
+        return [row[0] if len(row) == 1 else tuple(row) for row in connection.execute(text(query))]
+
+
+def test_each_machine_brings_its_own_journal_with_what_was_left_beside_it(
+    node: Bench, run: Run, url: str, tmp_path: Path
+) -> None:
+    with bench(own_journal(tmp_path, "b"), pid=dead_pid()) as other:
+        other.event("training_started")
+    code, printed, _ = run("a", "collect", "--into", url)
+    assert (code, printed.splitlines()[0]) == (0, f"{node.journal.path}: 1 run: 1 new event, 0 new checkpoints")
+    code, printed, _ = run("b", "collect", "--into", url, "--json")
+
+    [told] = json.loads(printed)["sources"]
+    assert (code, told["events"], told["runs"]) == (0, 2, 1)
+    assert sorted(there(url)) == ["interrupted", "training_started", "training_started"]
+
+
+def test_packs_and_mirrors_come_in_by_the_same_identities(node: Bench, run: Run, url: str, tmp_path: Path) -> None:
+    pack, mirror = tmp_path / "a.pack", tmp_path / "mirror"
+    assert run("a", "pack", pack)[0] == 0
+    assert run("a", "mirror", mirror)[0] == 0
+    code, printed, _ = run("b", "collect", pack, mirror, node.journal.path, "--into", url, "--json")
+    assert (code, [one["events"] for one in json.loads(printed)["sources"]]) == (0, [1, 0, 0])
+    assert there(url) == ["training_started"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "--into names the shared journal"),
+        (["--into", "outbox"], 2, "a shared journal is named as postgresql://"),
+        (["--into", AWAY], 3, "cannot be reached"),
+        (["/nowhere", "--into", "{url}"], 1, "there is no journal in /nowhere"),
+        (["--into", "{url}", "--run", "other"], 2, "'other' fits no run"),
+        (["--into", "{url}", "--max-time", "-1"], 2, "not a number of seconds"),
+    ],
+)
+def test_what_is_in_the_way_is_said_without_the_password(
+    node: Bench, run: Run, url: str, *, arguments: list[str], code: int, said: str
+) -> None:
+    done, printed, told = run("a", "collect", *[one.replace("{url}", url) for one in arguments])
+    assert done == code
+    assert said in printed + told
+    assert "secret" not in printed + told
+
+
+def test_only_the_runs_that_are_named(node: Bench, run: Run, url: str) -> None:
+    other = node.writer.start_run(project="demo", name="other", save_dir="/other")
+    assert run("a", "collect", "--into", url, "--run", "other")[0] == 0
+    assert there(url, "SELECT id FROM runs") == []  # it has no session yet
+    node.writer.append(other.id, node.writer.start_session(other.id), "training_started", {})
+    assert run("a", "collect", "--into", url, "--run", "other")[0] == 0
+    assert there(url, "SELECT id FROM runs") == [other.id]
+
+
+class Watched:
+    """A collector that watches a node, step by step: each wait does the next thing that is to happen."""
+
+    def __init__(self, node: Bench, urls: list[str]) -> None:
+        self.clock = Clock()
+        self.opened = 0
+        self.waits: list[float] = []
+        self.has_stopped = False
+        self.happens: list[Any] = []
+        self._urls = urls
+        source = source_of(node.journal.path, (), waits=True)
+        self.collector = Collector([source], self._open, lambda: self.has_stopped, clock=self.clock, wait=self._wait)
+
+    def _open(self) -> Journal:
+        self.opened += 1
+        return open_shared(self._urls.pop(0) if len(self._urls) > 1 else self._urls[0])
+
+    def _wait(self, seconds: float) -> None:
+        self.clock.now += LOOK_SECONDS
+        if self.happens:
+            self.happens.pop(0)()
+        else:
+            self.has_stopped = True
+
+
+def test_while_the_server_is_away_it_is_said_once_and_tried_again(
+    node: Bench, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "uploader")
+    watched = Watched(node, [AWAY, AWAY, AWAY, url])
+    watched.happens = [lambda: None] * 40
+    watched.collector.run(Way(watch=True))
+    watched.collector.close()
+
+    said = [record.getMessage() for record in caplog.records]
+    assert watched.opened == 4
+    assert [line.partition(":")[0] for line in said] == [
+        "Not everything is brought in for now, and it is tried again",
+        "Everything is brought in again.",
+    ]
+    assert "secret" not in "".join(said)
+    assert there(url) == ["training_started"]
+
+
+def test_what_is_recorded_while_it_watches_comes_in_and_at_the_end_the_rest(node: Bench, url: str) -> None:
+    watched = Watched(node, [url])
+
+    def record() -> None:
+        node.event("epoch_end")
+
+    def record_last() -> None:
+        assert there(url) == ["training_started", "epoch_end"]
+        node.event("training_complete")
+        watched.has_stopped = True
+
+    watched.happens = [record, lambda: None, record_last]
+    watched.collector.run(Way(watch=True))
+    watched.collector.close()
+    assert there(url) == ["training_started", "epoch_end", "training_complete"]
+
+
+def test_until_done_ends_with_the_training(node: Bench, url: str) -> None:
+    watched = Watched(node, [url])
+
+    def end() -> None:
+        node.event("training_complete")
+        node.writer.end_session(node.session_id, "complete")
+
+    watched.happens = [lambda: None, end, *[lambda: None] * 9]
+    watched.collector.run(Way(watch=True, until_done=True))
+    watched.collector.close()
+    assert not watched.has_stopped
+    assert there(url) == ["training_started", "training_complete"]
+    assert there(url, "SELECT outcome FROM sessions") == ["complete"]
+
+
+def test_a_process_that_watches_brings_the_rest_when_it_is_told_to_end(node: Bench, url: str) -> None:
+    command = [sys.executable, "-m", "uploader", "collect", str(node.journal.path), "--into", url, "--watch"]
+    with Popen(command, stdout=PIPE, text=True) as process:
+        until(lambda: there(url) == ["training_started"])
+        node.event("training_complete")
+        process.send_signal(signal.SIGTERM)
+        printed, _ = process.communicate()
+    assert (process.returncode, there(url)) == (0, ["training_started", "training_complete"])
+    assert f"{node.journal.path}: 1 run: 2 new events" in printed

@@ -1,0 +1,192 @@
+"""`uploader collect`: bring what nodes recorded into a shared journal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from journal.quantities import count
+from uploader.commands.acting import Acting
+from uploader.commands.arrival_lines import TIMES
+from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
+from uploader.commands.folders import JournalOrPack
+from uploader.commands.help_texts import epilog
+from uploader.commands.log_file import printing_to
+from uploader.commands.mirror_option import DAMAGED
+from uploader.commands.run_completion import run_names
+from uploader.commands.stop_signals import StopSignals
+from uploader.delivery.drain_options import LONGEST
+
+if TYPE_CHECKING:
+    from journal.folder import Journal
+    from uploader.commands.collecting import Bringing, Collector, Way
+
+WORK_REMAINS = 3
+_CODES = """ (the first that fits)
+  2  the arguments cannot be used, or name nothing
+  1  a journal or a pack cannot be used; the message says which and why
+  3  work remains: the server cannot be reached now, or is busy, or a
+     mirror is away, or it was stopped before the end. Run it again
+  4  a checkpoint that a run needs is nowhere any more, something of a
+     mirror is damaged, or what has arrived does not fit
+  0  all that these had recorded is in the shared journal, with the bytes
+     that are needed, committed: it does not depend on these any more
+
+SIGINT or SIGTERM ends it well: with --watch, what is there by then is
+brought first. A second one ends it at once; nothing is lost by either.
+"""
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= LONGEST:
+        raise click.BadParameter(f"{value:g} is not a number of seconds from 0 to {LONGEST:,}", ctx, param)
+    return value
+
+
+@click.command(
+    cls=Acting,
+    epilog=epilog(
+        "collect --into postgresql://lab@db/outbox",
+        "collect --into postgresql://lab@db/outbox --watch",
+        "collect /nodes/*/journal --into postgresql://lab@db/outbox",
+        codes=_CODES,
+    ),
+)
+@click.argument("places", nargs=-1, type=JournalOrPack(), metavar="[FROM]...")
+@click.option("--into", metavar="URL", envvar="UPLOADER_INTO", show_envvar=True, help="The shared journal.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=run_names,
+    help="Only this run, by its name or the start of its id.",
+)
+@click.option("--watch", is_flag=True, help="Never stop; bring what is recorded meanwhile, too, within seconds.")
+@click.option("--until-done", is_flag=True, help="Like --watch, but stop when no training records any more.")
+@click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
+@click.option(
+    "--log", type=click.Path(dir_okay=False, path_type=Path), help="Print to this file, of 1 MB and one older of 1 MB."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def collect(
+    *, places: tuple[Path, ...], into: str | None, runs: tuple[str, ...], log: Path | None, as_json: bool, **way: Any
+) -> NoReturn:
+    """Bring what was recorded on this machine, or in journals, mirrors and packs of others, into a shared journal.
+
+    Without FROM it is this machine's own journal. Any number of machines collect into one shared journal, and any
+    number of drains deliver from it. Each event and each checkpoint comes in once, whoever brings it and however often.
+    What drains have delivered is told to the journals that it comes from, so that `status` shows it there, too.
+
+    Nothing is taken out of the sources.
+    """
+    from uploader.commands.collecting import Way
+
+    address = _checked(into)
+    if len(places) > 1 and runs:
+        raise click.UsageError("--run names runs of one journal; give one journal with it")
+    chosen = Way(watch=way["watch"] or way["until_done"], until_done=way["until_done"], max_time=way["max_time"])
+    with printing_to(log):
+        times = "%(asctime)s  " if log else ""
+        logging.basicConfig(level=logging.WARNING, format=f"{times}%(message)s", datefmt=TIMES)
+        _collect(places, into or "", address, runs, chosen, as_json=as_json)
+
+
+def _checked(into: str | None) -> str:
+    """Return the shared journal's URL without a password; end the command where it is none."""
+    from journal.errors import JournalError
+    from journal.postgres.postgres_backend import parse, shown
+
+    if not into:
+        raise click.UsageError("--into names the shared journal, as in --into postgresql://user@host/database")
+    try:
+        return shown(parse(into))
+    except JournalError as error:
+        raise click.UsageError(f"--into: {error}") from error
+
+
+def _collect(
+    places: Sequence[Path], into: str, address: str, runs: Sequence[str], way: Way, *, as_json: bool
+) -> NoReturn:
+    from journal.locations import default_journal
+    from uploader.commands.collect_sources import source_of
+    from uploader.commands.collecting import Collector
+
+    chosen = list(dict.fromkeys(places)) or [default_journal()]
+    stop = StopSignals()
+    if way.until_done:  # it is beside a training, and no terminal's
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop.heard():
+        sources = [source_of(place, runs, waits=way.watch) for place in chosen]
+        with closing(Collector(sources, partial(_opened, into), lambda: stop.has_come)) as collector:
+            if way.watch:
+                collector.run(way)
+            else:
+                stop.break_off(partial(collector.run, way))
+            _end(collector, address, as_json=as_json)
+
+
+def _opened(url: str) -> Journal:
+    from journal.opening import open_shared
+
+    return open_shared(url)
+
+
+def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
+    codes = {_exit_code(one) for one in collector.brought}
+    code = next(code for code in (USAGE, JOURNAL_UNUSABLE, WORK_REMAINS, DAMAGED, 0) if code in codes)
+    if as_json:
+        sources = [_values(one) for one in collector.brought]
+        click.echo(json.dumps({"exit_code": code, "into": address, "sources": sources}))
+    else:
+        for one in collector.brought:
+            click.echo(f"{one.source.place}: {_in_words(one)}", err=one.error is not None)
+        click.echo(f"into {address}")
+    sys.exit(code)
+
+
+def _exit_code(one: Bringing) -> int:
+    from journal.errors import JournalAway, JournalBusy, MirrorUnavailable
+    from uploader.errors import SettingsError
+
+    if isinstance(one.error, SettingsError):
+        return USAGE
+    if one.error is not None:
+        return (
+            WORK_REMAINS if isinstance(one.error, (JournalAway, JournalBusy, MirrorUnavailable)) else JOURNAL_UNUSABLE
+        )
+    if one.collected is None:
+        return WORK_REMAINS
+    return DAMAGED if one.collected.missing or one.collected.refused else 0
+
+
+def _in_words(one: Bringing) -> str:
+    if one.error is not None:
+        return str(one.error)
+    came = one.collected
+    if came is None:
+        return "stopped before the end"
+    new = f"{count(came.events, 'new event')}, {count(came.checkpoints, 'new checkpoint')}"
+    learned = f"; news of what has arrived of {count(came.learned, 'run')}" if came.learned else ""
+    gone = [f"missing: checkpoint {sha256}, which a run needs" for sha256 in came.missing]
+    refused = [f"not taken in: {why}" for why in came.refused]
+    return "\n  ".join([f"{count(len(came.runs), 'run')}: {new}{learned}", *gone, *refused])
+
+
+def _values(one: Bringing) -> dict[str, object]:
+    place = {"source": str(one.source.place)}
+    if one.error is not None:
+        return {**place, "error": str(one.error)}
+    if one.collected is None:
+        return {**place, "error": "stopped before the end"}
+    names = ("events", "checkpoints", "bytes", "learned", "missing", "refused")
+    return {**place, "runs": len(one.collected.runs), **{name: getattr(one.collected, name) for name in names}}
