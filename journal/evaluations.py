@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from journal.encoding import encode
@@ -50,7 +51,13 @@ def without_said(payload: str) -> tuple[bool | None, str]:
 
 def looks_like_one(metrics: Mapping[str, Any]) -> bool:
     """Return whether metrics may be those of an evaluation, as far as that can be told from themselves."""
-    return _has(metrics, EVALUATED) and not _has(metrics, VALIDATED)
+    return _look_like_one(tuple(metrics))
+
+
+@lru_cache(maxsize=256)
+def _look_like_one(names: tuple[str, ...]) -> bool:
+    """Return the same by the names of metrics, which the thousands of epochs of a run have in common."""
+    return _has(names, EVALUATED) and not _has(names, VALIDATED)
 
 
 def are_trained(epochs: Sequence[Told]) -> list[bool]:
@@ -88,8 +95,8 @@ def _losses(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in metrics.items() if name.startswith(TRAINED)}
 
 
-def _has(metrics: Mapping[str, Any], start: str) -> bool:
-    return any(name.startswith(start) for name in metrics)
+def _has(names: Sequence[str], start: str) -> bool:
+    return any(name.startswith(start) for name in names)
 
 
 def trained_in_sql(run: str, rank: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from journal.kinds import EPOCH, MEDIA, SYSTEM_METRICS
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
@@ -39,33 +39,64 @@ _BEST = text(
 
 
 @dataclass(frozen=True)
-class RunGrowth:
-    """What is new of a run.
+class RunCurves:
+    """What a run has measured, or what of it is new.
 
     Attributes:
         last: Id of its last event.
         epochs: Those that were trained, in their order.
         evaluation: The final evaluation, new or not; None if there is none.
-        samples: When the machine was looked at, ISO, and what that told.
-        console: What it printed.
-        console_is_later: Whether that comes after all that was known; else it is the end anew.
-        is_cut: Whether it printed more before.
         best: The epoch of the best fitness; None where none was told.
-        media: How many images and plots a loop has logged.
-        others: The number and the payload of the newest epochs that may have told something else than finite numbers,
-            the newest first.
     """
 
     last: int
     epochs: Sequence[RecordedEpoch]
     evaluation: RecordedEpoch | None
+    best: int | None
+
+
+@dataclass(frozen=True)
+class RunGrowth(RunCurves):
+    """What is new of a run.
+
+    Attributes:
+        samples: When the machine was looked at, ISO, and what that told.
+        console: What it printed.
+        console_is_later: Whether that comes after all that was known; else it is the end anew.
+        is_cut: Whether it printed more before.
+        media: How many images and plots a loop has logged.
+        others: The number and the payload of the newest epochs that may have told something else than finite numbers,
+            the newest first.
+    """
+
     samples: Sequence[tuple[str, Any]]
     console: Sequence[ConsoleChunk]
     console_is_later: bool
     is_cut: bool
-    best: int | None
     media: int
     others: Sequence[tuple[int, Mapping[str, Any]]]
+
+
+def last_event(connection: Connection, run_id: str) -> int:
+    """Return the id of a run's last event, 0 where it has none."""
+    found: int = connection.execute(_LAST, {"run": run_id}).scalar_one()
+    return found
+
+
+def run_curves(connection: Connection, run_id: str) -> RunCurves:
+    """Return what a run has measured.
+
+    Args:
+        connection: Any.
+        run_id: The run.
+    """
+    return _curves(connection, run_id, newest_epochs(connection, run_id), 0)
+
+
+def _curves(connection: Connection, run_id: str, every: Sequence[Row[Any]], after: int) -> RunCurves:
+    epochs, evaluation = grown_epochs(connection, every, after)
+    best = connection.execute(_BEST, {"run": run_id}).scalar()
+    return RunCurves(last_event(connection, run_id), epochs, evaluation, best)
 
 
 def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> RunGrowth:
@@ -79,17 +110,17 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
     """
     values = {"run": run_id, "after": after}
     every = newest_epochs(connection, run_id)
-    epochs, evaluation = grown_epochs(connection, every, after)
+    curves = _curves(connection, run_id, every, after)
     console, is_later, is_cut = _console(connection, run_id, after, lines)
     return RunGrowth(
-        last=connection.execute(_LAST, values).scalar_one(),
-        epochs=epochs,
-        evaluation=evaluation,
+        last=curves.last,
+        epochs=curves.epochs,
+        evaluation=curves.evaluation,
+        best=curves.best,
         samples=[(row.created_at, json.loads(row.told)) for row in connection.execute(_SAMPLES, values) if row.told],
         console=console,
         console_is_later=is_later,
         is_cut=is_cut,
-        best=connection.execute(_BEST, values).scalar(),
         media=connection.execute(_MEDIA, values).scalar_one(),
         others=[*other_epochs(connection, every, _OTHERS)],
     )

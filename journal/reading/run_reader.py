@@ -19,7 +19,7 @@ from journal.reading.overview import RunOverview, overview
 from journal.reading.recorded_epochs import RecordedEpoch, epochs_after, recorded_epochs
 from journal.reading.recorded_intents import RecordedIntent, recorded_intents
 from journal.reading.report import RunReport, make_report
-from journal.reading.run_growth import RunGrowth, run_growth
+from journal.reading.run_growth import RunCurves, RunGrowth, last_event, run_curves, run_growth
 from journal.reading.run_times import RunTimes, run_times
 from journal.reading.stored_checkpoints import StoredCheckpoint, stored_checkpoints
 from journal.records import Run
@@ -200,6 +200,16 @@ class RunReader:
         """
         with self._begin(read_only=True) as connection:
             return run_growth(connection, self._run_id, after, lines)
+
+    def curves(self) -> RunCurves:
+        """Return what it has measured."""
+        with self._begin(read_only=True) as connection:
+            return run_curves(connection, self._run_id)
+
+    def last_event(self) -> int:
+        """Return the id of its last event, 0 where it has none."""
+        with self._begin(read_only=True) as connection:
+            return last_event(connection, self._run_id)
 
     def progress(self, newest_epoch: int) -> RunProgress:
         """Return how far it is.

@@ -33,7 +33,9 @@ _WATCH = """{
 }"""
 _ROWS = "document.querySelector('tr[data-key]')"
 _RUN = "document.querySelector('#curves canvas')"
-_CURVES = f"document.querySelectorAll('#head li').length === {COMPARED} && document.querySelector('#curves canvas')"
+_CURVES = (
+    f"document.querySelector('#head h2')?.textContent === '{COMPARED} runs' && document.querySelector('#curves canvas')"
+)
 
 
 @dataclass(frozen=True)

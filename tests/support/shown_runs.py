@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
+from uploader.dashboard.kept_news import curves_of_news
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import (
     Action,
@@ -144,6 +145,9 @@ class ShownRuns:
                 console_is_whole_tail=is_whole,
                 is_whole=is_whole,
             )
+
+    def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+        return curves_of_news(self, keys, known)
 
     def pictures(self, key: str) -> Sequence[Picture]:
         self._require(key)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from uploader.dashboard.shown import Columns, Number
 
 _MAIN = ("mAP50-95(P)", "mAP50-95(M)", "mAP50-95(B)", "accuracy_top1", "mIoU")
 """Endings of what Ultralytics judges its models by; where a task has boxes as well, its own comes first."""
+
+_NUMBERS = {float, int, type(None)}
 
 
 def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -21,11 +24,16 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
         times: When each happened, or empty.
         rows: The values of each, by name.
     """
-    told = {
-        name: [number(row.get(name)) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)
-    }
+    told = {name: _numbers_of([row.get(name) for row in rows]) for name in dict.fromkeys(chain.from_iterable(rows))}
     values = {name: column for name, column in told.items() if any(value is not None for value in column)}
     return Columns(list(at), list(times), values)
+
+
+def _numbers_of(column: list[Any]) -> list[Number]:
+    """Return a column with None for what is no number; what is numbers alone, two quick looks tell."""
+    if {*map(type, column)} <= _NUMBERS and all(map(math.isfinite, filter(None, column))):
+        return column
+    return [*map(number, column)]
 
 
 def machine_columns(samples: Iterable[tuple[str, Any]]) -> Columns:

@@ -62,11 +62,13 @@ def run(request: Request) -> Response:
 
 @_answers_errors
 def curves(request: Request) -> Response:
-    """Return what a comparison shows of a run, with its first curves; or the curves of some `metric`s alone."""
-    dashboard = dashboard_of(request)
-    found = dashboard.kept.of(dashboard.source, _key(request))
-    asked = request.query_params.getlist("metric")
-    return _json(page_json.some_curves(found, asked) if asked else page_json.first_curves(found))
+    """Return what a comparison shows of runs, with their first curves; or some `metric`s alone, or their `times`."""
+    dashboard, query = dashboard_of(request), request.query_params
+    found = dashboard.kept.of(dashboard.source, query.getlist("key")[:_MAX_KEYS])
+    asked, times = query.getlist("metric"), "times" in query
+    if not asked and not times:
+        return _json({key: page_json.first_curves(each) for key, each in found.items()})
+    return _json({key: page_json.some_curves(each, asked, times=times) for key, each in found.items()})
 
 
 @_answers_errors

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from uploader.dashboard import page_json
-from uploader.dashboard.run_source import RunSource
+from uploader.dashboard.run_source import RunSource, UnknownRun
 from uploader.dashboard.shown import Columns, RunNews
 
 _VALUES = 1_500_000  # some 50 MB
@@ -25,25 +27,34 @@ class KeptNews:
         self._lock = threading.Lock()
         self._kept: dict[str, RunNews] = {}
 
-    def of(self, source: RunSource, key: str) -> RunNews:
-        """Return what is known of a run; it is read only if it has changed since it was kept.
-
-        Raises:
-            UnknownRun: It is not there.
-        """
+    def of(self, source: RunSource, keys: Sequence[str]) -> Mapping[str, RunNews]:
+        """Return what is known of runs; one is read only if it has changed since it was kept."""
         with self._lock:
-            kept = self._kept.get(key)
-        newer = source.news(key, kept.cursor) if kept else None
-        if kept and newer and set(page_json.change(newer)) == {"cursor"}:
-            kept = replace(kept, cursor=newer.cursor)
-        else:
-            kept = replace(source.news(key), console="", system=Columns())
+            known = {key: self._kept[key] for key in keys if key in self._kept}
+        found = source.curves(keys, known)
         with self._lock:
-            self._kept.pop(key, None)
-            self._kept[key] = kept
+            for key in keys:
+                self._kept.pop(key, None)
+            self._kept |= found
             while len(self._kept) > 1 and sum(map(_size, self._kept.values())) > self._most:
                 del self._kept[next(iter(self._kept))]  # the one that was asked for longest ago
-        return kept
+        return found
+
+
+def curves_of_news(source: RunSource, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+    """Return what a comparison shows of runs, for a source that reads runs as wholes; see `RunSource.curves`."""
+    found = {}
+    for key in keys:
+        with suppress(UnknownRun):
+            found[key] = _curves_of_news(source, key, known.get(key))
+    return found
+
+
+def _curves_of_news(source: RunSource, key: str, known: RunNews | None) -> RunNews:
+    newer = source.news(key, known.cursor) if known else None
+    if known and newer and set(page_json.change(newer)) == {"cursor"}:
+        return replace(known, cursor=newer.cursor)
+    return replace(source.news(key), console="", system=Columns())
 
 
 def _size(found: RunNews) -> int:

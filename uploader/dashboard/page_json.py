@@ -81,14 +81,19 @@ def first_curves(found: RunNews) -> dict[str, Any]:
     first = [name for name in names if name.startswith("metrics/")] or names
     line = {name: getattr(found.line, name) for name in (*_PLAIN, "metrics")}
     facts = {name: getattr(found.facts, name) for name in ("arguments", "environment", "best", "evaluation")}
-    epochs = {**some_curves(found, first[:_FIRST])["epochs"], "times": found.epochs.times}
-    return {"cursor": found.cursor, "line": line, "facts": facts, "names": names, "epochs": epochs}
+    return {
+        "cursor": found.cursor,
+        "line": line,
+        "facts": facts,
+        "names": names,
+        "epochs": some_curves(found, first[:_FIRST]),
+    }
 
 
-def some_curves(found: RunNews, names: Sequence[str]) -> dict[str, Any]:
-    """Return some of a run's curves."""
-    values = found.epochs.values
-    return {"epochs": {"at": found.epochs.at, "values": {name: values[name] for name in names if name in values}}}
+def some_curves(found: RunNews, names: Sequence[str], *, times: bool = False) -> dict[str, Any]:
+    """Return some of a run's curves, and when its epochs happened if that is asked for."""
+    values = {name: found.epochs.values[name] for name in names if name in found.epochs.values}
+    return {"at": found.epochs.at, "values": values, **({"times": found.epochs.times} if times else {})}
 
 
 def pictures(found: Sequence[Picture]) -> list[dict[str, Any]]:

@@ -57,6 +57,16 @@ class RunSource(Protocol):
             UnknownRun: It is not there.
         """
 
+    def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+        """Return what a comparison shows of runs, and nothing of those that are not there.
+
+        That is their lines, epochs, arguments and environments, and which epoch was best; perhaps there is more.
+
+        Args:
+            keys: The runs.
+            known: What earlier calls returned, by key: of these, what is known holds as long as nothing changes.
+        """
+
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return its plots, then what was logged, the newest steps first, at most some hundred.
 

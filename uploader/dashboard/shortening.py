@@ -6,11 +6,11 @@ There is no build step: the server does this when a file is first asked for. It 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from uploader.dashboard.script_names import with_short_names
-from uploader.dashboard.script_tokens import NAME, Token, tokens
+from uploader.dashboard.script_tokens import NAME, SIGN, Token, closes, opens, tokens
 
 _WORD = re.compile(r"[\w$]")
 _STYLE = re.compile(r'(?P<text>"[^"]*")|(?P<gap>(?:\s+|/\*.*?\*/)+)|(?P<other>[^\s"/]+|/)', re.DOTALL)
@@ -21,7 +21,7 @@ def shorter_script(code: str) -> str:
     """Return a module that does the same: without comments and spaces, and with short names for its own variables."""
     found = tokens(code)
     with_short_names(found)
-    return "".join(_joined([*_without_brackets(found)]))
+    return "".join(_joined([*_declared_together(_without_brackets(found))]))
 
 
 def shorter_style(style: str) -> str:
@@ -50,17 +50,38 @@ def _without_brackets(code: list[Token]) -> Iterator[Token]:
             place += 1
 
 
+def _declared_together(code: Iterable[Token]) -> Iterator[Token]:
+    """Yield the tokens, with a comma in place of the `;` and the `let` between declarations that follow each other."""
+    declares = [False]  # by open bracket: whether the statement that goes on there is such a declaration
+    last = Token(SIGN, "")
+    for each in code:
+        token = replace(each, text="let") if each.text == "const" else each
+        if closes(token) and len(declares) > 1:
+            declares.pop()
+        if token.text == "let":
+            if last.text == ";" and declares[-1]:
+                last = Token(SIGN, ",")
+                continue
+            declares[-1] = last.text != "export"
+        elif last.text == ";" and not closes(token):
+            declares[-1] = False
+        if opens(token):
+            declares.append(False)
+        yield last
+        last = token
+    yield last
+
+
 def _joined(code: list[Token]) -> Iterator[str]:
     last = ""
     for place, token in enumerate(code):
         following = code[place + 1].text if place + 1 < len(code) else ""
         if (token.text == ";" and following.startswith("}")) or (token.text == "," and following in (")", "]", "}")):
             continue
-        text = "let" if token.kind == NAME and token.text == "const" else token.text
-        if last and token.gap and _must_be_apart(last, text, token.gap):
+        if last and token.gap and _must_be_apart(last, token.text, token.gap):
             yield token.gap
-        yield text
-        last = text
+        yield token.text
+        last = token.text
 
 
 def _must_be_apart(before: str, after: str, gap: str) -> bool:

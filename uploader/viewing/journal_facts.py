@@ -12,7 +12,7 @@ from journal.quantities import count, epochs_in_words
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.report import TargetReport
 from journal.reading.run_gists import RunGist
-from journal.reading.run_growth import RunGrowth
+from journal.reading.run_growth import RunCurves, RunGrowth
 from journal.reading.run_reader import RunContents
 from journal.reading.stored_checkpoints import StoredCheckpoint
 from uploader.addresses import shown
@@ -47,21 +47,37 @@ def run_facts(
         downloads: Where the bytes of each checkpoint that is here can be fetched, by its sha256.
         save_dir: Where it was trained.
     """
-    registration, details = gist.registration, gist.details
+    arguments, environment = asked_of(gist)
     return RunFacts(
         facts=[*_facts(contents, gist, save_dir)],
-        description=str(details.get("description") or ""),
-        arguments=_mapping(registration.get("trainArgs")),
-        environment=_mapping(registration.get("environment")),
+        description=str(gist.details.get("description") or ""),
+        arguments=arguments,
+        environment=environment,
         results={name: value for name, value in _mapping(gist.end.get("results")).items() if name != "validation"},
         checkpoints=[_checkpoint(one, downloads) for one in reversed(contents.checkpoints)],
         destinations=[*_destinations(contents), *map(_mirror, mirrors)],
         deliveries=[_delivery(one) for one in contents.deliveries if one.state in _OPEN],
-        best=_best(gist, growth),
-        evaluation=_numbers(growth.evaluation.metrics) if growth.evaluation else {},
+        best=best_of(gist, growth),
+        evaluation=evaluation_of(growth),
         others=other_values(growth.others),
         pictures=len(gist.end.get("plots") or ()) + growth.media,
     )
+
+
+def asked_of(gist: RunGist) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what a run is trained with, and on what."""
+    return _mapping(gist.registration.get("trainArgs")), _mapping(gist.registration.get("environment"))
+
+
+def best_of(gist: RunGist, curves: RunCurves) -> int | None:
+    """Return the best epoch: the one that the training's end names, else the first one of the highest fitness."""
+    named = _mapping(gist.end.get("results")).get("bestEpoch")
+    return named if isinstance(named, int) and not isinstance(named, bool) else curves.best
+
+
+def evaluation_of(curves: RunCurves) -> Mapping[str, Number]:
+    """Return the values of the final evaluation."""
+    return _numbers(curves.evaluation.metrics) if curves.evaluation else {}
 
 
 def _facts(contents: RunContents, gist: RunGist, save_dir: str) -> Iterator[Fact]:
@@ -152,12 +168,6 @@ def _delivery(one: DeliveryRecord) -> DeliveryLine:
     what = f"{one.kind} {one.role}" if one.role else one.kind
     place = shown(one.base_url) if one.base_url else one.platform
     return DeliveryLine(what, place, _WORDS[one.state], one.reason, one.next_attempt_at)
-
-
-def _best(gist: RunGist, growth: RunGrowth) -> int | None:
-    """Return the best epoch: the one that the training's end names, else the first one of the highest fitness."""
-    named = _mapping(gist.end.get("results")).get("bestEpoch")
-    return named if isinstance(named, int) and not isinstance(named, bool) else growth.best
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, Number]:

@@ -6,12 +6,9 @@ told again only when they have changed: deliveries that arrive leave no event.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from journal.folder import Journal
@@ -20,8 +17,10 @@ from journal.reading.console_text import ConsoleChunk
 from journal.reading.run_growth import RunGrowth
 from journal.reading.run_reader import RunContents, RunReader
 from uploader.console_chunks import folded
-from uploader.dashboard.columns import columns, evenly, machine_columns
+from uploader.dashboard.columns import evenly, machine_columns
 from uploader.dashboard.shown import Progress, RunFacts, RunNews
+from uploader.viewing.journal_cursor import JournalCursor, digest
+from uploader.viewing.journal_curves import columns_of
 from uploader.viewing.journal_facts import MOVING, run_facts
 from uploader.viewing.journal_runs import ListedRun
 
@@ -42,24 +41,21 @@ def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -
         run: The run.
         since: A cursor of an earlier call, or None.
     """
-    after, known_line, known_facts = _read_cursor(since)
+    known = JournalCursor.read(since)
+    after = known.last
     reader = RunReader(opened.begin, run.line.key)
     growth = reader.growth(after, _LINES)
     contents = reader.contents(epochs=_FEW, lines=1, deliveries=_DELIVERIES)
     facts = _facts(contents, folder, run, growth)
     line = replace(run.line, epochs_done=contents.report.epochs)  # which is dear to count for all of a list
-    told_line, told_facts = _digest(line), _digest(_lasting(facts))
-    is_known = told_facts == known_facts
+    told_line, told_facts = digest(line), digest(_lasting(facts))
+    is_known = told_facts == known.facts
     return RunNews(
-        cursor=json.dumps([growth.last, told_line, told_facts], separators=(",", ":")),
-        line=None if told_line == known_line else line,
+        cursor=str(JournalCursor(growth.last, told_line, told_facts)),
+        line=None if told_line == known.line else line,
         facts=None if is_known else facts,
         progress=_progress(facts, growth) if is_known and growth.epochs else None,
-        epochs=columns(
-            [one.epoch for one in growth.epochs],
-            [one.recorded_at for one in growth.epochs],
-            [one.metrics for one in growth.epochs],
-        ),
+        epochs=columns_of(growth),
         system=machine_columns(evenly(growth.samples, _SAMPLES)),
         console=console_text(growth.console),
         console_is_whole_tail=bool(after) and not growth.console_is_later,
@@ -90,16 +86,3 @@ def _progress(facts: RunFacts, growth: RunGrowth) -> Progress:
 def _lasting(facts: RunFacts) -> RunFacts:
     """Return the facts without those that move while a run is trained."""
     return replace(facts, facts=[one for one in facts.facts if one.label not in MOVING], best=None, others=())
-
-
-def _read_cursor(since: str | None) -> tuple[int, str, str]:
-    """Return what a cursor holds; what a new page knows where it is none of ours."""
-    try:
-        event, line, facts = json.loads(since or "")
-        return int(event), str(line), str(facts)
-    except (ValueError, TypeError):
-        return 0, "", ""
-
-
-def _digest(value: Any) -> str:
-    return sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -14,6 +14,7 @@ from uploader.dashboard.run_source import Refused, UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunList, RunNews, Trend
 from uploader.dashboard.source_archive import archive
 from uploader.reports.recorded_runs import RecordedJournal
+from uploader.viewing.journal_curves import curves_news
 from uploader.viewing.journal_news import console_text, run_news
 from uploader.viewing.journal_runs import JournalRuns, ListedRun
 from uploader.viewing.run_pictures import run_pictures
@@ -74,6 +75,18 @@ class JournalSource:
         with reading(self._folder) as opened:
             told = run_news(opened, self._folder, run, cursor)
         return replace(told, cursor=f"{now} {told.cursor}")
+
+    @in_the_source_s_terms
+    def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+        """Return what a comparison shows of runs."""
+        runs = {key: run for key in keys if (run := self._runs.find(key))}
+        now = self._runs.cursor
+        found = {key: known[key] for key in runs if key in known and known[key].cursor.startswith(f"{now} ")}
+        if len(found) < len(runs):  # something was written since
+            with reading(self._folder) as opened:
+                read = {key: curves_news(opened, runs[key], known.get(key)) for key in runs if key not in found}
+            found |= {key: replace(one, cursor=f"{now} {one.cursor.rpartition(' ')[2]}") for key, one in read.items()}
+        return found
 
     @in_the_source_s_terms
     def pictures(self, key: str) -> Sequence[Picture]:

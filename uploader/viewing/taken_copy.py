@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,6 +64,12 @@ class MirrorSource(JournalSource):
         """Return what a run's page tells, or what of it is new."""
         self._look()
         return super().news(key, since)
+
+    @in_the_source_s_terms
+    def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+        """Return what a comparison shows of runs."""
+        self._look()
+        return super().curves(keys, known)
 
     def _look(self) -> None:
         """Take in what is new, unless another page does so at the moment; what went wrong lasts until the next look."""

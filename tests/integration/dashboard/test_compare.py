@@ -104,11 +104,9 @@ def test_an_epoch_comes_in_by_itself_and_nothing_is_asked_for_again(page, runs):
 def test_what_has_not_come_in_yet_counts_and_is_chosen_among_others(browser, address):
     held = []
     with visited(browser, address, "/") as page:
-        page.route(
-            "**/data/curves*", lambda route: held.append(route) if "run-1" in route.request.url else route.continue_()
-        )
+        page.route("**/data/curves*", lambda route: held.append(route))
         page.goto(address + ALL)
-        page.get_by_text("Loading 2 of 3 runs").wait_for()
+        page.get_by_text("Loading 0 of 3 runs").wait_for()
         others = page.get_by_role("link", name="Choose others").get_attribute("href")
         assert sorted(parse_qsl(urlsplit(others).query)) == [("pick", key) for key in KEYS]
         held[0].continue_()
@@ -141,17 +139,34 @@ def test_curves_are_asked_for_as_their_charts_come_into_view_and_once(browser, a
 
 def _curves(url):
     told = parse_qsl(urlsplit(url).query)
-    return [(told[0][1], value) for name, value in told if name == "metric"] or [(told[0][1], "the first")]
+    metrics = [value for name, value in told if name == "metric"] or ["the first"]
+    return [(value, metric) for name, value in told if name == "key" for metric in metrics]
 
 
 def test_the_first_curves_come_without_the_others(address):
-    told = requests.get(f"{address}/data/curves", {"key": KEYS[0]}, timeout=60).json()
-    assert len(told["names"]) == 11
-    assert list(told["epochs"]["values"]) == [name for name in told["names"] if name.startswith("metrics/")][:3]
-    assert set(told["facts"]) == {"arguments", "environment", "best", "evaluation"}
-    some = requests.get(f"{address}/data/curves", {"key": KEYS[0], "metric": ["lr", "no such"]}, timeout=60).json()
-    assert list(some["epochs"]["values"]) == ["lr"]
-    assert len(some["epochs"]["values"]["lr"]) == len(some["epochs"]["at"]) == 6
+    def asked(**query):
+        return requests.get(f"{address}/data/curves", {"key": [*KEYS, "no such run"], **query}, timeout=60).json()
+
+    told = asked()
+    assert [*told] == KEYS
+    one = told[KEYS[0]]
+    assert len(one["names"]) == 11
+    assert list(one["epochs"]["values"]) == [name for name in one["names"] if name.startswith("metrics/")][:3]
+    assert set(one["facts"]) == {"arguments", "environment", "best", "evaluation"}
+    some = asked(metric=["lr", "no such"])[KEYS[0]]
+    assert list(some["values"]) == ["lr"]
+    assert len(some["values"]["lr"]) == len(some["at"]) == 6
+    assert "times" not in some
+    assert len(asked(times=1)[KEYS[0]]["times"]) == 6
+
+
+def test_times_come_when_curves_are_drawn_by_them(browser, address):
+    with visited(browser, address, ALL) as page:
+        page.wait_for_selector(".plot canvas")
+        page.get_by_label("Across").select_option("time")
+        page.wait_for_selector(".plot[aria-valuetext^='0:50']")
+    with visited(browser, address, f"{ALL}&x=time") as page:
+        page.wait_for_selector(".plot[aria-valuetext^='0:50']")
 
 
 def test_what_is_deleted_or_was_never_there_leaves_the_others(browser, address, runs):

@@ -124,6 +124,46 @@ def test_the_best_epoch_is_the_one_that_the_end_names(journals: Recordings, sour
     assert facts.best == 1
 
 
+def test_a_comparison_reads_a_run_s_curves_and_reads_them_again_only_when_the_run_has_changed(
+    journals: Recordings, source: JournalSource
+) -> None:
+    one, other = journals.begin("one"), journals.begin("other")
+    one.started(epochs=3, trainArgs={"lr0": "0.01"}, environment={"os": "Linux"})
+    for number in range(2):
+        epoch(one, number, 0.25 + number)
+    one.event("epoch_end", {"epoch": 2, "metrics": {MAP: 0.5}, "evaluation": True}, "2")
+    key = one.run.id
+    told, page = source.curves([key, "no such run"], {}), source.news(key)
+    assert [*told] == [key]
+    assert page.facts is not None
+    found = told[key]
+    assert found.facts is not None
+    assert (found.line, found.epochs) == (page.line, page.epochs)
+    for name in ("arguments", "environment", "best", "evaluation"):
+        assert getattr(found.facts, name) == getattr(page.facts, name)
+    assert source.curves([key], told)[key].epochs is found.epochs
+    other.started(epochs=3)
+    after = source.curves([key], told)[key]
+    assert after.epochs is found.epochs  # of this run nothing is new, and nothing is read again
+    epoch(one, 3, 0.75)
+    again = source.curves([key], {key: after})[key]
+    assert [*again.epochs.at] == [0, 1, 3]
+    assert not source.news(key, again.cursor).epochs.at
+
+
+def test_an_epoch_that_cannot_be_read_leaves_the_others(journals: Recordings, source: JournalSource) -> None:
+    training = journals.begin()
+    training.started(epochs=3)
+    for number in range(3):
+        epoch(training, number, 0.25)
+    for at, payload in enumerate(('{"epoch": 0', '{"epoch": 1, "metrics": {"a": 1e999, "b": true, "c": 2}}')):
+        with journals.journal.begin() as connection:
+            connection.exec_driver_sql("UPDATE events SET payload = ? WHERE key = ?", (payload, str(at)))
+    found = source.curves([training.run.id], {})[training.run.id].epochs
+    assert [*found.at] == [1, 2]
+    assert found.values == {"c": [2, None], "train/loss": [None, 1.0], "val/loss": [None, 2.0], MAP: [None, 0.25]}
+
+
 def test_trouble_is_told_of_the_training_and_of_its_platforms(tmp_path: Path) -> None:
     with bench(tmp_path / "journal") as training:
         _refuse(training)

@@ -35,6 +35,11 @@ SCRIPTS = sorted(each.name for each in ASSETS.glob("*.js"))
             "const one = 1, two = 2;\nh({ in: `${one} ${two}` }, one ? two : one);",
             "let a=1,b=2;h({in:`${a} ${b}`},a?b:a);",
         ),
+        (
+            "const a = 1; let b = () => { const c = 1; }; const d = 1; told(); let e;",
+            "let a=1,b=()=>{let c=1},d=1;told();let e;",
+        ),
+        ("export const a = 1; const b = 2; let c;", "export let a=1;let b=2,c;"),
         ("return (value) => value;", "return a=>a;"),
         ("const every = async (value) => await value;", "let b=async a=>await a;"),
         ("class Rows { lines = 1; #count = 2; get lines2() { return this.#count + lines; } }", None),

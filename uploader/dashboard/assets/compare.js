@@ -2,11 +2,12 @@
 
 import { at, follow, h, pageOf } from "./base.js";
 import { charts, keepSettings, keptSettings } from "./charts.js";
-import { askCurves, comparedRun, flat, resultsOf, rowsOf, surroundings, takeIn } from "./compared.js";
+import { askCurves, comparedRuns, flat, resultsOf, rowsOf, surroundings, takeIn, TIMES } from "./compared.js";
 import { metricName } from "./run_columns.js";
 import { allChosen, choose } from "./state.js";
 import { chip, colours, count, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
 
+const AT_ONCE = 10; // runs in one answer
 const place = document.getElementById("compare");
 const colour = colours(allChosen("run"));
 const hidden = new Set(allChosen("hide"));
@@ -20,20 +21,27 @@ let showing = null;
 let asking = null;
 let pause = 0;
 let isBegun = false;
+let byTime = keptSettings().x === "time";
 
 /** How many runs of the same colour are before it, of those that the address names: 0 and more. */
 const roundOf = (key) => [...colour.keys()].filter((each) => colour.get(each) === colour.get(key)).indexOf(key);
 const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
   key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), round: roundOf(key), hidden: hidden.has(key),
-  columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) });
+  columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) || (byTime && awaited.has(TIMES)) });
 
 /** Write again what is not as it was; a part that somebody is reading stays where it is. */
 function show() {
   fill(head, headOf());
   fill(differences, table("What differs", { Arguments: runs.map(({ facts }) => flat(facts.arguments)), Environment: runs.map(({ facts }) => surroundings(facts.environment)) }));
   fill(results, table("Results", { "": runs.map(resultsOf) }));
-  drawn ??= charts(plots, { series: runs.map(seriesOf), settings: keptSettings(), changed: keepSettings, wanted });
+  drawn ??= charts(plots, { series: runs.map(seriesOf), settings: keptSettings(), changed, wanted });
   drawn.update(runs.map(seriesOf));
+}
+
+function changed(settings) {
+  keepSettings(settings);
+  byTime = settings.x === "time";
+  wanted();
 }
 
 /** Show what has come in, together with what comes right after it; the longer drawing takes, the more of it at once. */
@@ -54,8 +62,7 @@ function wanted(names = []) {
 
 async function ask() {
   asking = null;
-  const asked = await Promise.all(runs.map((run) => askCurves(run, [...inView])));
-  if (asked.some(Boolean)) soon();
+  if (await askCurves(runs, [...inView, ...(byTime ? [TIMES] : [])])) soon();
 }
 
 function fill(section, content) {
@@ -135,21 +142,20 @@ async function begin() {
   place.replaceChildren(head, differences, curves, results);
   awaited = asked;
   fill(head, headOf());
-  const lost = await Promise.all(asked.map(async (key) => {
-    try {
-      const run = await comparedRun(key).finally(() => { awaited = awaited.filter((each) => each !== key); });
-      runs.push(run);
-      runs.sort((one, other) => asked.indexOf(one.key) - asked.indexOf(other.key));
-      soon();
-    } catch (error) {
-      return h("p", { class: "notice", "data-kind": "warn" }, `${key} is not shown: ${error.message}`);
-    }
+  const parts = Array.from({ length: Math.ceil(asked.length / AT_ONCE) }, (_, part) => asked.slice(part * AT_ONCE, (part + 1) * AT_ONCE));
+  const lost = await Promise.all(parts.map(async (keys) => {
+    let why = "there is no such run here";
+    const found = await comparedRuns(keys).catch((error) => { why = error.message; return []; });
+    awaited = awaited.filter((each) => !keys.includes(each));
+    runs = [...runs, ...found].sort((one, other) => asked.indexOf(one.key) - asked.indexOf(other.key));
+    soon();
+    return keys.filter((key) => !found.some((run) => run.key === key)).map((key) => h("p", { class: "notice", "data-kind": "warn" }, `${key} is not shown: ${why}`));
   }));
   if (runs.length) soon();
   else nothing();
   isBegun = true;
   wanted();
-  place.prepend(...lost.filter(Boolean));
+  place.prepend(...lost.flat());
   follow(runs.flatMap(({ key, cursor }) => [["key", key], ["since", cursor]]), {
     run: (news) => {
       const run = runs.find(({ key }) => key === news.key);

@@ -6,33 +6,49 @@ import { took } from "./run_rows.js";
 import { upsert } from "./series.js";
 import { duration } from "./words.js";
 
-/** Ask for a run with its first curves; of the others there are only their names. */
-export async function comparedRun(key) {
-  const { names, ...told } = await data("/data/curves", [["key", key]]);
-  const run = { key, ...told, known: new Set(Object.keys(told.epochs.values)) };
-  const { values, at } = run.epochs;
-  run.epochs.values = Object.fromEntries(names.map((name) => [name, values[name] ?? at.map(() => null)]));
-  run.awaited = new Set(names.filter((name) => !run.known.has(name)));
-  return run;
+/** Among the names of metrics, what stands for the times of epochs. */
+export const TIMES = "";
+
+/** Ask for runs with their first curves, by key; of the others there are only their names. */
+export async function comparedRuns(keys) {
+  return Object.entries(await data("/data/curves", keys.map((key) => ["key", key]))).map(([key, { names, epochs, ...told }]) => {
+    const { at, values } = epochs;
+    const none = () => at.map(() => null);
+    const all = Object.fromEntries(names.map((name) => [name, values[name] ?? none()]));
+    return { key, ...told, epochs: { at, values: all, times: none() }, known: new Set(Object.keys(values)), awaited: new Set([TIMES, ...names.filter((name) => !values[name])]) };
+  });
 }
 
-/** Ask for more curves of a run; what is known is not asked for again. Returns whether there was anything to ask for. */
-export async function askCurves(run, names) {
-  const asked = names.filter((name) => name in run.epochs.values && !run.known.has(name));
-  if (!asked.length) return false;
-  for (const name of asked) run.known.add(name);
-  try {
-    const { epochs } = await data("/data/curves", [["key", run.key], ...asked.map((name) => ["metric", name])]);
-    const row = new Map(epochs.at.map((at, place) => [at, place]));
-    for (const name of asked) {
-      run.awaited.delete(name);
-      const told = epochs.values[name] ?? [];
-      run.epochs.values[name] = run.epochs.at.map((at, place) => told[row.get(at)] ?? run.epochs.values[name][place]);
-    }
-  } catch {
-    for (const name of asked) run.known.delete(name);
+/** Ask for more curves of runs; what is known is not asked for again. Returns whether there was anything to ask for. */
+export async function askCurves(runs, names) {
+  const groups = new Map(); // runs of which the same is asked for
+  for (const run of runs) {
+    const asked = names.filter((name) => (name === TIMES || name in run.epochs.values) && !run.known.has(name));
+    const group = JSON.stringify(asked);
+    if (asked.length) groups.set(group, [...(groups.get(group) ?? []), run]);
+    for (const name of asked) run.known.add(name);
   }
-  return true;
+  await Promise.all([...groups].map(([group, some]) => askSame(some, JSON.parse(group))));
+  return groups.size > 0;
+}
+
+async function askSame(runs, names) {
+  try {
+    const found = await data("/data/curves", [...runs.map(({ key }) => ["key", key]), ...names.map((name) => (name === TIMES ? ["times", 1] : ["metric", name]))]);
+    for (const run of runs) if (found[run.key]) fill(run, names, found[run.key]);
+  } catch {
+    for (const { known } of runs) for (const name of names) known.delete(name);
+  }
+}
+
+/** Put curves where there was none; what has come in meanwhile is newer. */
+function fill({ epochs, awaited }, names, found) {
+  const row = new Map(found.at.map((at, place) => [at, place]));
+  for (const name of names) {
+    awaited.delete(name);
+    const [told, now] = name === TIMES ? [found.times, epochs.times] : [found.values[name] ?? [], epochs.values[name]];
+    epochs.at.forEach((at, place) => { now[place] = told[row.get(at)] ?? now[place]; });
+  }
 }
 
 /** Take in what is new of a run. */
@@ -45,7 +61,7 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
     upsert(run.epochs, epochs);
     for (const [name, values] of Object.entries(epochs.values)) run.line.metrics[name] = values.at(-1);
   }
-  if (isWhole) [run.known, run.awaited] = [new Set(Object.keys(run.epochs.values)), new Set()];
+  if (isWhole) [run.known, run.awaited] = [new Set([TIMES, ...Object.keys(run.epochs.values)]), new Set()];
   if (facts) Object.assign(run.line.metrics, facts.evaluation);
 }
 

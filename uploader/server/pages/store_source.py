@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from uploader.dashboard.kept_news import curves_of_news
 from uploader.dashboard.run_source import UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunLine, RunList, RunNews, Trend
 from uploader.dashboard.source_archive import archive
@@ -101,6 +102,10 @@ class StoreSource:
                 told = replace(told, news=replace(told.news, is_whole=since is not None))
         self._turns.expect(model, told.turns_at)
         return replace(told.news, cursor=str(Cursor(self._changes.start, number, told.beyond, model)))
+
+    def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
+        """Return what a comparison shows of runs."""
+        return curves_of_news(self, keys, known)
 
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return a run's plots, then what was logged, the newest steps first."""
