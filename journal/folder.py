@@ -8,15 +8,16 @@ from contextlib import ExitStack, closing, contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from journal import locations
 from journal.checkpoints import retaking
+from journal.checkpoints.blob_access import Blobs
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.recognition import Recognition
-from journal.checkpoints.retaking import Missing
-from journal.checkpoints.salvage import LostSnapshot, lost_snapshots
+from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
 from journal.errors import JournalError
 from journal.outbox import planning, redelivery, resending, verifications
@@ -47,6 +48,11 @@ from journal.writing import epoch_salvage, salvaging
 from journal.writing.fallback_files import FallbackFiles
 from journal.writing.writer import Writer
 
+if TYPE_CHECKING:
+    from journal.shared_blobs.placed_blobs import PlacedBlobs
+
+_REMOVED_AT_ONCE = 20  # blobs of a shared journal: others wait meanwhile, and it for the store
+
 
 class Journal:
     """An open journal. Use it as a context manager, or call `close`.
@@ -56,19 +62,23 @@ class Journal:
         database: `journal.db` in it.
         address: The journal as people are told of it.
         is_shared: Whether many machines write to it and drain it at once.
-        blobs: The checkpoint bytes.
+        blobs: The checkpoint bytes, wherever the journal keeps them.
+        local_blobs: Those in `path`; of a journal in a file, they are the same.
+        shared_blobs: Those of a shared journal, else None.
         uuid: What tells this journal from all others, wherever it is; None if somebody has deleted it.
         changes: Returns what notices that somebody has written, until the journal is closed.
         wal_bytes: Returns the size of the write-ahead log.
     """
 
-    def __init__(self, backend: Backend, uuid: str | None) -> None:
+    def __init__(self, backend: Backend, uuid: str | None, shared_blobs: PlacedBlobs | None = None) -> None:
         """Use `open_journal` instead, which also creates and migrates."""
         self.path = backend.folder
         self.database = backend.folder / "journal.db"
         self.address = backend.address
         self.is_shared = backend.is_shared
-        self.blobs = BlobStore(backend.folder / "blobs")
+        self.local_blobs = BlobStore(backend.folder / "blobs")
+        self.shared_blobs = shared_blobs
+        self.blobs: Blobs = shared_blobs or self.local_blobs
         self.uuid = uuid
         self.changes: Callable[[], Changes] = backend.changes
         self.wal_bytes: Callable[[], int] = backend.log_bytes
@@ -86,7 +96,7 @@ class Journal:
                 f"{self.address} is shared: trainings write to a journal on their own machine, and `collect` brings "
                 "that in"
             )
-        return Writer(self._backend.engine, self.blobs, self.database)
+        return Writer(self._backend.engine, self.local_blobs, self.database)
 
     def outbox(self) -> Outbox:
         """Return a new outbox; the caller closes it."""
@@ -264,13 +274,13 @@ class Journal:
         return pruned
 
     def salvage(self) -> int:
-        """Snapshot the checkpoints that dead sessions saved and left on the disk; return how many.
-
-        None where the journal is shared: each training's own takes in what is on its machine.
-        """
+        """Snapshot the checkpoints that dead sessions saved and left on this disk, not on a node's; return how many."""
+        if self.is_shared:
+            return 0
         with self._transaction(read_only=True) as connection:
             lost = lost_snapshots(connection, utc_now())
-        saved = self._salvage(lost) if lost else 0
+        with closing(self.writer()) as writer:
+            saved = sum(salvaging.take_in(writer, self.local_blobs, one) for one in lost)
         self._sweep()
         return saved
 
@@ -330,9 +340,9 @@ class Journal:
         Raises:
             JournalUnavailable: They cannot be written.
         """
-        with self._transaction(read_only=True) as connection:
-            missing = retaking.missing(connection, self.blobs, delivery_ids)
-        return sum(self._take_again(one, names) for one in missing)
+        if self.is_shared:  # no trainer's file is known to be on this machine
+            return 0
+        return retaking.retake(self._transaction, self.local_blobs, names, delivery_ids)
 
     def recognition(self) -> Recognition:
         """Return what knows whose a file, a folder or a model is."""
@@ -348,26 +358,10 @@ class Journal:
         with self._transaction() as connection:
             prunable.mark_removed(connection, sha256s)
 
-    def _salvage(self, lost: Sequence[LostSnapshot]) -> int:
-        with closing(self.writer()) as writer:
-            return sum(salvaging.take_in(writer, self.blobs, one) for one in lost)
-
     def _sweep(self) -> None:
         """Remove bytes that were given up, also by processes that were killed before they came to it."""
-        with self._transaction() as connection:
-            prunable.clear_removed(connection, self.blobs)
+        prunable.clear_removed(self._transaction, self.blobs, _REMOVED_AT_ONCE if self.is_shared else None)
         self.blobs.sweep(time.time())
-
-    def _take_again(self, wanted: Missing, names: Sequence[str]) -> bool:
-        snapshot = retaking.find(self.blobs, wanted, names)
-        if snapshot is None:
-            return False
-        try:
-            with self._transaction() as connection:
-                retaking.take_in(connection, self.blobs, snapshot)
-        finally:
-            self.blobs.discard(snapshot)
-        return True
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""

@@ -73,7 +73,8 @@ def open_shared(url: str) -> Journal:
         JournalError: The URL is none, the server is away or refuses, or a later version has made the tables.
         LibraryMissing: The driver is not installed.
     """
-    from journal.postgres import postgres_backend, postgres_steps  # one that is not needed by a journal in a file
+    from journal.postgres import postgres_backend, postgres_steps
+    from journal.shared_blobs.placed_blobs import PlacedBlobs  # one that is not needed by a journal in a file
 
     shared = postgres_backend.PostgresBackend(
         url, locations.shared_folder(_digest(postgres_backend.shown(postgres_backend.parse(url))))
@@ -81,7 +82,8 @@ def open_shared(url: str) -> Journal:
     try:
         shared.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (shared.folder / "blobs").mkdir(mode=0o700, exist_ok=True)
-        return Journal(shared, postgres_steps.prepare(shared))
+        uuid = postgres_steps.prepare(shared)
+        return Journal(shared, uuid, PlacedBlobs(shared, uuid))
     except OSError as error:
         raise from_os(error, shared.folder) from error
     except BaseException:

@@ -13,6 +13,7 @@ from journal.clock import now_text
 from journal.errors import SourceChanged
 from journal.schema import tables
 from journal.schema.neutral import upsert
+from journal.storage.backend import Begin
 
 _WANTED = text(
     """
@@ -36,6 +37,35 @@ class Missing:
     sha256: str
     size: int
     save_dir: str
+
+
+def retake(begin: Begin, blobs: BlobStore, names: Sequence[str], delivery_ids: Sequence[int] | None) -> int:
+    """Take in again what dead letters miss, where the trainer still has it; return how many files.
+
+    Args:
+        begin: Begins transactions of the journal.
+        blobs: The journal's.
+        names: Of the trainer's files, below a run's folder.
+        delivery_ids: The dead letters; None for all.
+
+    Raises:
+        JournalUnavailable: They cannot be written.
+    """
+    with begin(read_only=True) as connection:
+        wanted = missing(connection, blobs, delivery_ids)
+    return sum(_take_again(begin, blobs, one, names) for one in wanted)
+
+
+def _take_again(begin: Begin, blobs: BlobStore, wanted: Missing, names: Sequence[str]) -> bool:
+    snapshot = find(blobs, wanted, names)
+    if snapshot is None:
+        return False
+    try:
+        with begin() as connection:
+            take_in(connection, blobs, snapshot)
+    finally:
+        blobs.discard(snapshot)
+    return True
 
 
 def missing(connection: Connection, blobs: BlobStore, delivery_ids: Sequence[int] | None) -> list[Missing]:
@@ -70,6 +100,11 @@ def take_in(connection: Connection, blobs: BlobStore, snapshot: Snapshot) -> Non
         snapshot: From `find`.
     """
     blobs.publish(snapshot)
+    note_present(connection, snapshot)
+
+
+def note_present(connection: Connection, snapshot: Snapshot) -> None:
+    """Note that bytes are where the journal keeps them."""
     blob = {"sha256": snapshot.sha256, "size": snapshot.size, "state": "present", "created_at": now_text()}
     row = upsert(tables.blobs).values(blob)
     connection.execute(row.on_conflict_do_update(index_elements=["sha256"], set_={"state": "present"}))

@@ -38,7 +38,7 @@ class NodeBlobs:
     def get_file(self, name: str, target: Path) -> bool:
         """Write a checkpoint into a new file; return False when the node has evicted it."""
         try:
-            source = self._node.blobs.path(parse_blob(name) or "").open("rb")
+            source = self._node.local_blobs.path(parse_blob(name) or "").open("rb")
         except (BlobMissing, FileNotFoundError):
             return False
         with source:

@@ -280,7 +280,7 @@ class Mirroring:
 
     def _put_blob(self, sha256: str) -> None:
         try:
-            file = self._reader.journal.blobs.path(sha256).open("rb")
+            file = self._reader.journal.local_blobs.path(sha256).open("rb")
         except (BlobMissing, FileNotFoundError):  # a newer one has taken its place
             return
         with file:

@@ -267,7 +267,7 @@ def restore_checkpoints(
         MirrorUnavailable: The mirror cannot be read. What was restored until then stays.
         JournalError: The journal cannot be written.
     """
-    with journal.on_one_connection() as connected, fetching(store, sha256s, journal.blobs.folder) as fetches:
+    with journal.on_one_connection() as connected, fetching(store, sha256s, journal.local_blobs.folder) as fetches:
         for several in ready_together(fetches):
             _take_in(connected, [one for one in several if _is_whole(one, restored)], restored)
             for _ in several:
@@ -291,9 +291,13 @@ def _is_whole(fetch: Fetch, restored: Restored) -> bool:
 
 def _take_in(journal: Journal, fetches: Iterable[Fetch], restored: Restored) -> None:
     snapshots = [Snapshot(one.copy, one.sha256, one.copy.stat().st_size) for one in fetches]
-    if snapshots:
+    if snapshots and journal.shared_blobs:
+        from journal.shared_blobs import blob_intake  # a journal in a file needs none of it
+
+        blob_intake.take_in(journal.begin, journal.shared_blobs, snapshots)
+    elif snapshots:
         with journal.begin() as connection:
             for snapshot in snapshots:
-                retaking.take_in(connection, journal.blobs, snapshot)
+                retaking.take_in(connection, journal.local_blobs, snapshot)
     restored.checkpoints += len(snapshots)
     restored.bytes += sum(snapshot.size for snapshot in snapshots)

@@ -146,7 +146,7 @@ def _add_run(connection: Connection, run_id: str, contents: Contents) -> None:
 
 def _add_file(stack: ExitStack, journal: Journal, sha256: str, contents: Contents) -> None:
     try:
-        path = journal.blobs.path(sha256)
+        path = journal.local_blobs.path(sha256)
     except BlobMissing:
         return  # evicted; the run says so
     file = stack.enter_context(FileIO(path, "rb"))

@@ -144,8 +144,7 @@ class Space:
         self._clear()
 
     def _clear(self) -> None:
-        with self._begin() as connection:
-            clear_removed(connection, self._blobs)
+        clear_removed(self._begin, self._blobs)
         self._blobs.clear()
 
 

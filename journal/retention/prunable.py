@@ -6,18 +6,20 @@ checkpoint, the newest one of any role of any run, or an open delivery refers to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text, update
 
+from journal.checkpoints.blob_access import Blobs
 from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, FINAL, NOT_FOR_PLATFORMS, listed
 from journal.schema import plausible_times, tables
 from journal.sessions.order import newest_checkpoint
+from journal.storage.backend import Begin
 
 _D = tables.deliveries
 
@@ -122,17 +124,29 @@ def mark_removed(connection: Connection, sha256s: Collection[str]) -> None:
         connection.execute(removed, [{"gone": sha256} for sha256 in sha256s])
 
 
-def clear_removed(connection: Connection, blobs: BlobStore) -> None:
+def clear_removed(begin: Begin, blobs: Blobs, at_once: int | None = None) -> None:
     """Delete the files of blobs that are marked as removed.
 
     Args:
-        connection: In a write transaction, so that nobody stores the same bytes again at this moment.
+        begin: Begins write transactions, in which nobody stores the same bytes again at this moment.
         blobs: The journal's.
+        at_once: How many in one transaction; None for all.
     """
+    there = blobs.names()
+    if at_once is not None:
+        with begin(read_only=True) as connection:
+            there = _removed(connection, there)
+    step = at_once or max(len(there), 1)
+    for start in range(0, len(there), step):
+        with begin() as connection:
+            for sha256 in _removed(connection, there[start : start + step]):
+                blobs.remove(sha256)
+
+
+def _removed(connection: Connection, sha256s: Iterable[str]) -> list[str]:
+    """Return those of these blobs that are marked as removed, in order."""
     removed = set(connection.execute(select(tables.blobs.c.sha256).where(tables.blobs.c.state == "removed")).scalars())
-    for sha256 in blobs.names():
-        if sha256 in removed:
-            blobs.remove(sha256)
+    return [sha256 for sha256 in sha256s if sha256 in removed]
 
 
 def evict_superseded(connection: Connection, blobs: BlobStore, run_id: str, role: str) -> list[str]:

@@ -30,3 +30,24 @@ def test_help_and_what_reads_no_journal_import_nothing_heavy(tmp_path: Path) -> 
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     told = [json.loads(line) for line in ended.stdout.splitlines()]
     assert told == [[arguments, 0, []] for arguments in LIGHT]
+
+
+def test_a_drain_of_a_journal_in_a_file_imports_nothing_of_shared_ones(tmp_path: Path) -> None:
+    code = """
+import sys, uploader, uploader.recorder
+from click.testing import CliRunner
+from uploader.__main__ import main
+import journal
+with journal.open(sys.argv[1]) as opened:
+    writer = opened.writer()
+    run = writer.start_run(project="p", name="n", save_dir=sys.argv[1])
+    writer.append(run.id, writer.start_session(run.id), "epoch_end", {"epoch": 0}, "0")
+    writer.close()
+ended = CliRunner().invoke(main, ["drain", "--journal", sys.argv[1]])
+shared = "journal.object_stores.object_client", "journal.postgres", "journal.shared_blobs", "obstore", "psycopg"
+print(ended.exit_code, sorted(name for name in shared if name in sys.modules), flush=True)
+"""
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-c", code, str(tmp_path / "journal")]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == "5 []\n"

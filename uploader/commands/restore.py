@@ -82,7 +82,7 @@ def _copies(opened: Journal, runs: Sequence[str], folder: Path) -> list[Checkpoi
     from journal.checkpoints.checkpoint_copies import write_copies
 
     with opened.begin(read_only=True) as connection:
-        return list(write_copies(connection, opened.blobs, runs, folder))
+        return list(write_copies(connection, opened.local_blobs, runs, folder))
 
 
 def _files(copies: Sequence[CheckpointCopy]) -> list[str]:

@@ -152,11 +152,11 @@ def _add_checkpoint(opened: Journal, writer: Writer, session: Session, file: Run
         if writer.size().total + found.st_size > (limit := default_max_size()):
             return f"the journal would exceed its limit of {readable(limit)} (UPLOADER_MAX_SIZE)"
         saved_at = to_text(datetime.fromtimestamp(found.st_mtime, timezone.utc))
-        snapshot = opened.blobs.snapshot(file.path, file_stamp(file.path))
+        snapshot = opened.local_blobs.snapshot(file.path, file_stamp(file.path))
         try:
             writer.add_checkpoint(session.run_id, row, snapshot, file.role, checkpoint_facts(file), at=saved_at)
         finally:
-            opened.blobs.discard(snapshot)
+            opened.local_blobs.discard(snapshot)
     except (BlobError, OSError, ValueError, OverflowError) as error:
         return str(error)
     return None

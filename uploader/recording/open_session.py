@@ -85,12 +85,12 @@ class OpenSession:
         """
         # Somebody waits for a final one.
         with nullcontext() if file.role == FINAL else standing_back():
-            snapshot = self.journal.blobs.snapshot(file.path, file.stamp)
+            snapshot = self.journal.local_blobs.snapshot(file.path, file.stamp)
         try:
             self.writer.add_checkpoint(self.run.id, self.session_id, snapshot, file.role, file.checkpoint_facts())
             return snapshot
         finally:
-            self.journal.blobs.discard(snapshot)
+            self.journal.local_blobs.discard(snapshot)
 
     def add_copy(self, copy: Snapshot, role: str, facts: Mapping[str, Any]) -> None:
         """Refer once more to bytes that the journal has, as a checkpoint of another role.
@@ -98,7 +98,7 @@ class OpenSession:
         Raises:
             JournalError: They are not there any more, or it could not be done.
         """
-        self.journal.blobs.path(copy.sha256)
+        self.journal.local_blobs.path(copy.sha256)
         self.writer.add_checkpoint(self.run.id, self.session_id, copy, role, facts)  # its own name is gone since
 
     def enforce_limit(self, limit: int, size: int = 0, role: str | None = None) -> bool:

@@ -49,8 +49,9 @@ def node(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def outbox() -> Iterator[Journal]:
+def outbox(tmp_path: Path) -> Iterator[Journal]:
     with empty_journal() as url, open_shared(url) as opened:
+        opened.shared_blobs.decide(str(tmp_path / "blobs"))
         yield opened
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from contextlib import closing
 
-from journal.records import Content
 from uploader.platforms.answers import Answer, detail, foreign, refusal
 from uploader.platforms.base import Upload
+from uploader.platforms.http.file_body import BlobReader
 from uploader.platforms.uploads.resumable import LocationHidden, LocationRefused
 
 STORAGE_SECONDS = 600.0
@@ -59,14 +57,11 @@ def difference(answer: Answer, upload: Upload) -> str | None:
         return f"{stored} of {upload.size} bytes"
     header = re.search(r"md5=([^,\s]+)", answer.headers.get("x-goog-hash", ""))
     md5 = header[1] if header else content.get("md5Hash")
-    same = content.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5 == _md5(upload.content))
+    same = content.get("sha256", upload.sha256) == upload.sha256 and (md5 is None or md5 == _md5(upload))
     return None if same else "other bytes than it was sent"
 
 
-def _md5(content: Content) -> str:
+def _md5(upload: Upload) -> str:
     """Return a file's MD5 in base 64, as Google's storage reports it."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with closing(content.open("rb")) as file:
-        while block := file.read(1024 * 1024):
-            digest.update(block)
-    return base64.b64encode(digest.digest()).decode()
+    with BlobReader(upload.content, upload.size, upload.sha256, lambda _: None) as file:
+        return base64.b64encode(file.digest_of_next(upload.size, "md5")).decode()

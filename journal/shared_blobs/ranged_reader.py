@@ -1,0 +1,55 @@
+"""Reading an object piece by piece, from anywhere in it, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+
+PARTS = 2
+"""Parts in memory: a chunk of an upload is digested before it is sent, and then read again."""
+
+
+class RangedReader:
+    """An object, open for reading; see `journal.records.OpenedContent`.
+
+    Each part is fetched by one short request of its own, so that a slow platform holds up no answer of the store.
+    """
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int, part: int) -> None:
+        """Begin at the beginning; nothing is read yet.
+
+        Args:
+            fetch: Returns the bytes from an offset on, so many.
+            size: Of the object.
+            part: Bytes that are fetched at a time.
+        """
+        self._fetch, self._size, self._length = fetch, size, part
+        self._position = 0
+        self._parts: OrderedDict[int, bytes] = OrderedDict()
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+        if self._position >= self._size:
+            return b""
+        start = self._position - self._position % self._length
+        block = self._part(start)[self._position - start :][: max(size, 0)]
+        self._position += len(block)
+        return block
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go on elsewhere; return where that is, from the beginning."""
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        self._parts.clear()
+
+    def _part(self, start: int) -> bytes:
+        if start not in self._parts:
+            while len(self._parts) >= PARTS:  # before the next one comes
+                self._parts.popitem(last=False)
+            self._parts[start] = self._fetch(start, min(self._length, self._size - start))
+        self._parts.move_to_end(start)
+        return self._parts[start]
