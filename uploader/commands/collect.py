@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,8 @@ _CODES = """ (the first that fits)
   2  the arguments cannot be used, or name nothing
   1  a journal or a pack cannot be used; the message says which and why
   3  work remains: the server cannot be reached now, or is busy, or a
-     mirror is away, or it was stopped before the end. Run it again
+     mirror or the place of checkpoints is away, or it was stopped
+     before the end. Run it again
   4  a checkpoint that a run needs is nowhere any more, something of a
      mirror is damaged, or what has arrived does not fit
   0  all that these had recorded is in the shared journal, with the bytes
@@ -64,6 +65,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 @click.argument("places", nargs=-1, type=JournalOrPack(), metavar="[FROM]...")
 @click.option("--into", metavar="URL", envvar="UPLOADER_INTO", show_envvar=True, help="The shared journal.")
 @click.option(
+    "--blobs",
+    metavar="PLACE",
+    envvar="UPLOADER_BLOBS",
+    show_envvar=True,
+    help="Where the shared journal keeps checkpoints, named once: s3://bucket/folder, or a folder that all mount.",
+)
+@click.option(
     "--run",
     "runs",
     multiple=True,
@@ -79,7 +87,14 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def collect(
-    *, places: tuple[Path, ...], into: str | None, runs: tuple[str, ...], log: Path | None, as_json: bool, **way: Any
+    *,
+    places: tuple[Path, ...],
+    into: str | None,
+    blobs: str | None,
+    runs: tuple[str, ...],
+    log: Path | None,
+    as_json: bool,
+    **way: Any,
 ) -> NoReturn:
     """Bring what was recorded on this machine, or in journals, mirrors and packs of others, into a shared journal.
 
@@ -91,14 +106,14 @@ def collect(
     """
     from uploader.commands.collecting import Way
 
-    address = _checked(into)
+    address, kept = _checked(into), _checked_place(blobs)
     if len(places) > 1 and runs:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
     chosen = Way(watch=way["watch"] or way["until_done"], until_done=way["until_done"], max_time=way["max_time"])
     with printing_to(log):
         times = "%(asctime)s  " if log else ""
         logging.basicConfig(level=logging.WARNING, format=f"{times}%(message)s", datefmt=TIMES)
-        _collect(places, into or "", address, runs, chosen, as_json=as_json)
+        _collect(places, partial(_opened, into or "", kept), address, runs, chosen, as_json=as_json)
 
 
 def _checked(into: str | None) -> str:
@@ -114,8 +129,24 @@ def _checked(into: str | None) -> str:
         raise click.UsageError(f"--into: {error}") from error
 
 
+def _checked_place(blobs: str | None) -> str | None:
+    """Return the place of checkpoints in its usual form, if one is named; end the command where it cannot be one."""
+    from journal.shared_blobs.blob_places import checked_place
+
+    try:
+        return checked_place(blobs) if blobs else None
+    except ValueError as error:
+        raise click.UsageError(f"--blobs: {error}") from error
+
+
 def _collect(
-    places: Sequence[Path], into: str, address: str, runs: Sequence[str], way: Way, *, as_json: bool
+    places: Sequence[Path],
+    open_outbox: Callable[[], Journal],
+    address: str,
+    runs: Sequence[str],
+    way: Way,
+    *,
+    as_json: bool,
 ) -> NoReturn:
     from journal.locations import default_journal
     from uploader.commands.collect_sources import source_of
@@ -127,7 +158,7 @@ def _collect(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stop.heard():
         sources = [source_of(place, runs, waits=way.watch) for place in chosen]
-        with closing(Collector(sources, partial(_opened, into), lambda: stop.has_come)) as collector:
+        with closing(Collector(sources, open_outbox, lambda: stop.has_come)) as collector:
             if way.watch:
                 collector.run(way)
             else:
@@ -135,10 +166,26 @@ def _collect(
             _end(collector, address, as_json=as_json)
 
 
-def _opened(url: str) -> Journal:
-    from journal.opening import open_shared
+def _opened(url: str, blobs: str | None) -> Journal:
+    """Open the shared journal, and decide where it keeps checkpoints if that is named.
 
-    return open_shared(url)
+    Raises:
+        SettingsError: Another place was decided on before.
+        JournalError: The journal, or that place, cannot be used now.
+    """
+    from journal.opening import open_shared
+    from uploader.errors import SettingsError
+
+    opened = open_shared(url)
+    try:
+        if blobs and opened.shared_blobs:
+            opened.shared_blobs.decide(blobs)
+    except BaseException as error:
+        opened.close()
+        if isinstance(error, ValueError):
+            raise SettingsError(f"--blobs: {error}") from error
+        raise
+    return opened
 
 
 def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
@@ -155,15 +202,14 @@ def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
 
 
 def _exit_code(one: Bringing) -> int:
-    from journal.errors import JournalAway, JournalBusy, MirrorUnavailable
+    from journal.errors import BlobsUnavailable, JournalAway, JournalBusy, MirrorUnavailable
     from uploader.errors import SettingsError
 
     if isinstance(one.error, SettingsError):
         return USAGE
+    away = (BlobsUnavailable, JournalAway, JournalBusy, MirrorUnavailable)
     if one.error is not None:
-        return (
-            WORK_REMAINS if isinstance(one.error, (JournalAway, JournalBusy, MirrorUnavailable)) else JOURNAL_UNUSABLE
-        )
+        return WORK_REMAINS if isinstance(one.error, away) else JOURNAL_UNUSABLE
     if one.collected is None:
         return WORK_REMAINS
     return DAMAGED if one.collected.missing or one.collected.refused else 0

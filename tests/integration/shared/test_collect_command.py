@@ -98,6 +98,23 @@ def test_what_is_in_the_way_is_said_without_the_password(
     assert "secret" not in printed + told
 
 
+def test_checkpoints_go_where_that_is_decided_once(node: Bench, run: Run, url: str, tmp_path: Path) -> None:
+    sha256, place = node.checkpoint(b"weights"), tmp_path / "shared"
+    assert run("a", "collect", "--into", url, "--blobs", "shared")[0] == 2
+    code, _, told = run("a", "collect", "--into", url)
+    assert (code, "nobody has said where" in told) == (3, True)
+    code, _, told = run("a", "collect", "--into", url, "--blobs", tmp_path / "not" / "mounted")
+    assert (code, "cannot be written" in told) == (3, True)
+    code, printed, _ = run("a", "collect", "--into", url, "--blobs", place)
+    assert (code, "1 new checkpoint" in printed) == (0, True)
+    assert (place / sha256).read_bytes() == b"weights"
+    node.checkpoint(b"more")
+    code, printed, _ = run("a", "collect", "--into", url)
+    assert (code, "1 new checkpoint" in printed) == (0, True)
+    code, _, told = run("a", "collect", "--into", url, "--blobs", tmp_path / "elsewhere")
+    assert (code, f"in {place}, which is decided once" in told) == (2, True)
+
+
 def test_only_the_runs_that_are_named(node: Bench, run: Run, url: str) -> None:
     other = node.writer.start_run(project="demo", name="other", save_dir="/other")
     assert run("a", "collect", "--into", url, "--run", "other")[0] == 0
