@@ -14,8 +14,15 @@ SOURCE = "source"
 """Member of the payload of an epoch that was taken in from a trainer's own record: the name of that file."""
 
 
+RESULTS = ".csv"
+"""How the names of such files end; steps that were brought in have the name of the tracker there."""
 REVISION = "revision"
 """Member of the payload of a step that may be logged again: how often it was. A later version tells all of it."""
+
+
+def counts_steps(told: Mapping[str, Any]) -> bool:
+    """Return whether an epoch's payload is of a step of a loop: of one that was logged, or of another tracker's."""
+    return REVISION in told or not str(told.get(SOURCE, RESULTS)).endswith(RESULTS)
 
 
 def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, text
 
 from journal.evaluations import Told, are_trained, said
 from journal.kinds import EPOCH
+from journal.metrics import counts_steps
 from journal.schema.neutral import number
 from journal.schema.tables import RANK
 
@@ -42,6 +43,7 @@ class RecordedEpoch:
         metrics: Values by name; None for what was no finite number.
         fitness: By which the trainer chooses its best epoch; None where it told none.
         evaluation: Whether it was recorded as the final evaluation; None where that was not said.
+        is_step: Whether it is a step of a loop, and no epoch.
     """
 
     epoch: int
@@ -49,6 +51,7 @@ class RecordedEpoch:
     metrics: Mapping[str, Any]
     fitness: float | None = None
     evaluation: bool | None = None
+    is_step: bool = False
 
 
 def newest_epochs(connection: Connection, run_id: str, after: int = 0) -> list[Row[Any]]:
@@ -154,7 +157,9 @@ def recorded_epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
 def _epoch(told: Any, recorded_at: str) -> RecordedEpoch | None:
     try:
         fitness = told.get("fitness")
-        return RecordedEpoch(int(told["epoch"]), recorded_at, _metrics(told["metrics"]), _number(fitness), said(told))
+        return RecordedEpoch(
+            int(told["epoch"]), recorded_at, _metrics(told["metrics"]), _number(fitness), said(told), counts_steps(told)
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -27,6 +27,7 @@ _PLAIN = (
     "seconds",
     "epochs_done",
     "epochs_planned",
+    "step",
 )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from uploader.dashboard.script_names import with_short_names
 from uploader.dashboard.script_tokens import NAME, SIGN, Token, closes, opens, tokens
 
+_SAME = {"const": "let", "true": "!0", "false": "!1"}
 _WORD = re.compile(r"[\w$]")
 _STYLE = re.compile(r'(?P<text>"[^"]*")|(?P<gap>(?:\s+|/\*.*?\*/)+)|(?P<other>[^\s"/]+|/)', re.DOTALL)
 _TIGHT_AFTER, _TIGHT_BEFORE = "{};,:(>", "{};,)>"
@@ -55,7 +56,7 @@ def _declared_together(code: Iterable[Token]) -> Iterator[Token]:
     declares = [False]  # by open bracket: whether the statement that goes on there is such a declaration
     last = Token(SIGN, "")
     for each in code:
-        token = replace(each, text="let") if each.text == "const" else each
+        token = replace(each, text=_SAME.get(each.text, each.text)) if each.kind == NAME and last.text != "." else each
         if closes(token) and len(declares) > 1:
             declares.pop()
         if token.text == "let":

@@ -1,7 +1,7 @@
 """What the dashboard shows of runs, whoever knows them: a platform's store, a journal, a mirror or a pack.
 
-Epochs and steps count from 0 here; pages count epochs from 1. Times are ISO 8601 in UTC. A number that is not finite
-is None.
+Epochs and steps count from 0 here; pages count epochs from 1, and name a loop's steps by their own numbers. Times are
+ISO 8601 in UTC. A number that is not finite is None.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class RunLine:
         seconds: How long it was trained until then, without the pauses between its sessions, or None.
         epochs_done: How many epochs were trained.
         epochs_planned: How many there are to be, or None.
+        step: The number of its last step, of a loop that counts steps; None where it counts epochs.
         metrics: The values of its end, or of its newest epoch, by their names.
         arguments: What it is trained with, by name. In a change of the list, empty where they are as they were.
     """
@@ -52,6 +53,7 @@ class RunLine:
     seconds: float | None = None
     epochs_done: int = 0
     epochs_planned: int | None = None
+    step: int | None = None
     metrics: Mapping[str, Number] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
 

@@ -33,6 +33,7 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
         heard_at=run.last_sign_at,
         seconds=run.seconds,
         epochs_done=_done(gist, newest),
+        step=newest[0].epoch if newest and newest[0].is_step else None,
         epochs_planned=_planned(gist.registration.get("epochs")),
         metrics=_metrics(gist.end, newest[0] if newest else None),
         arguments=_arguments(gist.registration),

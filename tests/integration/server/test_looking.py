@@ -332,3 +332,13 @@ def test_whatever_a_client_tells_its_training_is_shown_and_hides_no_other(told: 
 def _execute(told: Told, statement: str) -> None:
     with told.platform.store.write() as rows:
         rows._connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("says", "step"),
+    [({"revision": 1}, 11), ({"source": "wandb"}, 11), ({}, None), ({"source": "results.csv"}, None)],
+)
+def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(told: Told, says: Any, step: int | None) -> None:
+    told.start()
+    told.event("epoch_end", {"epoch": 11, "metrics": {"loss": 1.0}, **says})
+    assert told.source.runs().runs[0].step == step

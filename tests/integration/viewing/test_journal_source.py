@@ -151,6 +151,17 @@ def test_a_comparison_reads_a_run_s_curves_and_reads_them_again_only_when_the_ru
     assert not source.news(key, again.cursor).epochs.at
 
 
+@pytest.mark.parametrize(
+    ("says", "step"),
+    [({"revision": 1}, 11), ({"source": "wandb"}, 11), ({}, None), ({"source": "results.csv"}, None)],
+)
+def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(
+    journals: Recordings, source: JournalSource, says: dict[str, Any], step: int | None
+) -> None:
+    epoch(journals.begin(), 11, 0.25, **says)
+    assert source.runs().runs[0].step == step
+
+
 def test_an_epoch_that_cannot_be_read_leaves_the_others(journals: Recordings, source: JournalSource) -> None:
     training = journals.begin()
     training.started(epochs=3)

@@ -1,6 +1,6 @@
 // What a person does to a run. The key is kept for this tab, and a browser never sends it by itself.
 import { at, h } from "./base.js";
-import { bytes, count } from "./words.js";
+import { bytes, count, unitOf } from "./words.js";
 
 const KEPT = "uploader-key";
 
@@ -11,7 +11,7 @@ const ask = ({ title, body, field, verb, danger, must, error }) => new Promise((
   const dialog = h("dialog", { "aria-label": title, onclose: () => { dialog.remove(); resolve(null); } },
     h("form", { class: "stack", onsubmit: (event) => { event.preventDefault(); resolve(field?.value ?? true); dialog.close(); } },
       h("h2", {}, title), body, error ? h("p", { class: "notice", "data-kind": "bad", role: "alert" }, error) : null, field,
-      h("div", { class: "choices" }, h("button", { type: "button", onclick: () => { resolve(); dialog.close(); } }, "Cancel"), go)));
+      h("div", { class: "choices" }, h("button", { onclick: () => { resolve(); dialog.close(); } }, "Cancel"), go)));
   document.body.append(dialog);
   dialog.showModal();
   field?.select();
@@ -40,7 +40,7 @@ const lines = (value, label) => Object.assign(h("textarea", { "aria-label": labe
 
 /** What is asked before each action, and what is sent for the answer. */
 const ASKED = {
-  stop: () => ({ title: "Stop this run?", body: h("p", {}, "Its training ends after the epoch that it is in, and keeps its results."), verb: "Stop" }),
+  stop: () => ({ title: "Stop this run?", body: h("p", {}, "Its training ends after the epoch or the step that it is in, and keeps its results."), verb: "Stop" }),
   rename: ({ line }) => ({ title: "Rename", field: text(line.name, "Name"), verb: "Rename" }),
   tags: ({ line }) => ({ title: "Tags", body: h("p", { class: "quiet" }, "One on each line."), field: lines(line.tags.join("\n"), "Tags"), verb: "Save", sent: (told) => told.split("\n").filter((each) => each.trim()) }),
   note: ({ facts }) => ({ title: "Note", field: lines(facts.note, "Note"), verb: "Save" }),
@@ -55,7 +55,7 @@ const ASKED = {
 function gone(line, facts) {
   const size = facts.checkpoints.reduce((sum, each) => sum + (each.size ?? 0), 0);
   const files = facts.checkpoints.map((each) => `${each.name}${each.size == null ? "" : ` (${bytes(each.size)})`}`).join(", ");
-  return [`${count(line.epochs_done, "epoch")} and all values`, facts.checkpoints.length ? `${count(facts.checkpoints.length, "checkpoint")}, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
+  return [`${count(line.epochs_done, unitOf(line))} and all values`, facts.checkpoints.length ? `${count(facts.checkpoints.length, "checkpoint")}, ${bytes(size)}: ${files}` : "no checkpoint", "what it printed, its plots and images, and all else that is known of it"];
 }
 
 const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", delete: "Delete…" };
@@ -67,7 +67,7 @@ const WORDS = { stop: "Stop", rename: "Rename", tags: "Tags", note: "Note", dele
  */
 export function buttonsOf(of, told) {
   const written = new Map(); // but not taken, for the next time
-  return of().facts.actions.map((action) => h("button", { type: "button", class: action === "delete" ? "danger" : null, onclick: () => act(action) }, WORDS[action]));
+  return of().facts.actions.map((action) => h("button", { class: action === "delete" ? "danger" : null, onclick: () => act(action) }, WORDS[action]));
 
   async function act(action) {
     for (let error = ""; ;) {

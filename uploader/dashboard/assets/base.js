@@ -10,6 +10,7 @@ const SVG = new Set(["svg", "path", "circle", "line", "title"]);
 /** Make an element: h("a", { href: "/x", class: "y", onclick: fn }, "text", child, …). Text is never read as markup. */
 export function h(tag, attributes = {}, ...children) {
   const made = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  if (tag === "button") made.type = tag; // and not what sends a form
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else if (name.startsWith("--")) made.style.setProperty(name, value); // an attribute `style` is forbidden here

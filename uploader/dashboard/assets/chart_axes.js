@@ -17,10 +17,10 @@ export function placeName(x, value, bare = false) {
   return hours >= 1 ? `${Math.floor(hours)}:${two(minutes)}:${two(value % 60)}` : `${Math.floor(minutes)}:${two(value % 60)}`;
 }
 
-/** Steps between ticks: whole epochs; whole seconds, minutes, hours and days. */
+/** Steps between ticks: whole epochs and steps; whole seconds, minutes, hours and days. */
 export function incrsOf(x) {
-  if (x !== "clock" && x !== "time" && x !== "epoch") return undefined;
-  if (x === "epoch") return [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
+  if (x === "epoch" || x === "step") return [0, 1, 2, 3, 4, 5, 6, 7].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
+  if (x !== "clock" && x !== "time") return undefined;
   return [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 43200, ...[1, 2, 7, 30, 90, 365].map((days) => days * 86400)];
 }
 

@@ -15,7 +15,7 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
   const box = h("div", { class: "plot", tabindex: 0, role: "slider", "aria-label": `${title}: a place on the chart`, "aria-valuemin": 1, "aria-valuenow": 1 });
   const where = h("span", { class: "quiet number where" });
   const legend = h("ul", { class: "legend" });
-  const larger = h("button", { type: "button", class: "plain small", "aria-pressed": "false", title: "Larger", "aria-label": `${title} larger`, onclick: enlarge }, "⤢");
+  const larger = h("button", { class: "plain small", "aria-pressed": "false", title: "Larger", "aria-label": `${title} larger`, onclick: enlarge }, "⤢");
   const element = h("section", { class: "chart card", "aria-label": title }, h("div", { class: "row" }, h("h3", { class: "grow" }, title), where, larger), box, legend);
   let [chart, view, visible, stale, entries] = [null, null, false, true, []];
 
@@ -46,7 +46,7 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
       button.setAttribute("aria-pressed", String(!hidden.has(line.id)));
     };
     const swatch = h("span", { class: line.dash ? "swatch dashed" : "swatch", "--run": line.colour });
-    const button = h("button", { type: "button", class: "plain small", "aria-pressed": String(!line.hidden), onclick: toggle }, swatch, h("span", {}, line.label), value);
+    const button = h("button", { class: "plain small", "aria-pressed": String(!line.hidden), onclick: toggle }, swatch, h("span", {}, line.label), value);
     const end = line.end == null ? null : h("span", { class: "quiet number", title: "The final evaluation, which is no epoch" }, `final ${short(line.end)}`);
     return { item: h("li", {}, button, end), value };
   }

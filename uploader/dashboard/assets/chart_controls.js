@@ -1,8 +1,9 @@
 // What a person sets charts with, and how the page's address keeps it.
 import { h } from "./base.js";
 import { choose, chosen } from "./state.js";
+import { titled } from "./words.js";
 
-const AXES = { epoch: "Epochs", time: "Time since the start", clock: "Time of day" };
+const AXES = { time: "Time since the start", clock: "Time of day" };
 
 /** Settings as the page's address tells them. */
 export function keptSettings() {
@@ -23,14 +24,14 @@ export function keepSettings({ x, smoothing, log, filter, zoom }) {
 }
 
 /** Make the controls: `told(settings)` is called with what was set, `show` shows what holds. */
-export function controlsOf(axes, told) {
+export function controlsOf(axes, unit, told) {
   const filter = h("input", { type: "search", placeholder: "Filter charts", "aria-label": "Filter charts by name", oninput: () => told({ filter: filter.value }) });
   // Even steps of the slider are even steps of how far back is averaged: up to 0.999, a thousand epochs.
   const slider = h("input", { type: "range", min: 0, max: 100, oninput: () => told({ smoothing: slider.value > 0 ? Number((1 - 10 ** (-slider.value * 0.03)).toFixed(4)) : 0 }) });
   const weight = h("output", { class: "number" });
   const log = h("input", { type: "checkbox", onchange: () => told({ log: log.checked }) });
-  const x = h("select", { onchange: () => told({ x: x.value }) }, axes.map((each) => h("option", { value: each }, AXES[each])));
-  const all = h("button", { type: "button", onclick: () => told({ zoom: null }) }, "Zoom out");
+  const x = h("select", { onchange: () => told({ x: x.value }) }, axes.map((each) => h("option", { value: each }, AXES[each] ?? `${titled(unit)}s`)));
+  const all = h("button", { onclick: () => told({ zoom: null }) }, "Zoom out");
   const count = h("span", { class: "quiet", role: "status" });
   const element = h("div", { class: "row controls" }, filter, h("label", { class: "field" }, "Smoothing", slider, weight),
     h("label", { class: "field" }, log, "Log scale"), axes.length > 1 ? h("label", { class: "field" }, "Across", x) : null, all, count);

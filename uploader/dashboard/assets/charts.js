@@ -22,7 +22,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
   const cards = new Map();
   const hidden = new Set(); // lines that a person has switched off, by run and name
   const grid = h("div", { class: "charts" });
-  const bar = controls ? controlsOf(axes, (told) => { set(told); changed(state); }) : null;
+  const bar = controls ? controlsOf(axes, unit(), (told) => { set(told); changed(state); }) : null;
   const none = h("p", { class: "quiet", hidden: true });
   place.replaceChildren(...[bar?.element, none, grid].filter(Boolean));
   const inks = new Map(); // colours as a canvas takes them, which depend on light or dark
@@ -85,7 +85,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     const names = groups.get(title) ?? [];
     const rows = axis.rows.filter((_, at) => !series[at].hidden && names.some((name) => series[at].columns.values[name]));
     const isLoading = series.some((run) => names.some((name) => run.isAwaited?.(name)));
-    return { ...axis, ...state, ends: endsOf(rows), isLoading, sync, single: series.length === 1, lines: linesOf(title) };
+    return { ...axis, ...state, x: state.x === "epoch" ? unit() : state.x, ends: endsOf(rows), isLoading, sync, single: series.length === 1, lines: linesOf(title) };
   }
 
   function linesOf(title) {
@@ -116,6 +116,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     return inks.get(colour);
   }
 
+  function unit() { return series.every((run) => run.unit === "step") ? "step" : "epoch"; }
   function each(act) { cards.forEach(act); }
   function cardOf(element) { return [...cards.values()].find((card) => card.element === element); }
   return { update, set };

@@ -5,7 +5,7 @@ import { charts, keepSettings, keptSettings } from "./charts.js";
 import { askCurves, comparedRuns, flat, resultsOf, rowsOf, surroundings, takeIn, TIMES } from "./compared.js";
 import { metricName } from "./run_columns.js";
 import { allChosen, choose } from "./state.js";
-import { chip, colours, count, ends, even, isJudged, lowerIsBetter, short } from "./words.js";
+import { chip, colours, count, ends, even, isJudged, lowerIsBetter, short, unitOf } from "./words.js";
 
 const AT_ONCE = 10; // runs in one answer
 const place = document.getElementById("compare");
@@ -26,7 +26,7 @@ let byTime = keptSettings().x === "time";
 /** How many runs of the same colour are before it, of those that the address names: 0 and more. */
 const roundOf = (key) => [...colour.keys()].filter((each) => colour.get(each) === colour.get(key)).indexOf(key);
 const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
-  key, label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), round: roundOf(key), hidden: hidden.has(key),
+  key, unit: unitOf(line), label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), round: roundOf(key), hidden: hidden.has(key),
   columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) || (byTime && awaited.has(TIMES)) });
 
 /** Write again what is not as it was; a part that somebody is reading stays where it is. */
@@ -84,10 +84,10 @@ function headOf() {
     h("div", { class: "row" }, h("h2", { class: "grow" }, awaited.length ? `Loading ${runs.length} of ${count(keys().length, "run")}` : count(runs.length, "run")), h("a", { class: "button", href: others }, "Choose others")),
     keys().length < 2 ? h("p", { class: "notice" }, "One run has nothing to be compared with. Choose another.") : null,
     h("ul", { class: "compared", tabindex: 0, "aria-label": "Runs" }, runs.map(({ key, line }) => h("li", {},
-      h("button", { type: "button", class: "plain", "aria-pressed": String(!hidden.has(key)), "aria-label": `Curves of ${line.name}`, title: "Show or hide its curves", onclick: () => hide(key) },
+      h("button", { class: "plain", "aria-pressed": String(!hidden.has(key)), "aria-label": `Curves of ${line.name}`, title: "Show or hide its curves", onclick: () => hide(key) },
         h("span", { class: "swatch", "--run": colour.get(key) })),
       h("a", { href: pageOf(key), class: "grow ends", title: line.name }, ends(line.name)), chip(line.state),
-      h("button", { type: "button", class: "plain", "aria-label": `Take out ${line.name}`, title: "Take it out", onclick: () => takeOut(key) }, "✕")))),
+      h("button", { class: "plain", "aria-label": `Take out ${line.name}`, title: "Take it out", onclick: () => takeOut(key) }, "✕")))),
   ];
 }
 

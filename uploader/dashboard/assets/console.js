@@ -10,9 +10,9 @@ export function consoleOf(key) {
   const pre = h("pre", { class: "console", tabindex: 0, role: "region", "aria-label": "What the run printed", onscroll: () => setFollowing(isAtEnd()) });
   const search = h("input", { type: "search", placeholder: "Search", "aria-label": "Search what the run printed", oninput: () => find(0), onkeydown: (event) => event.key === "Enter" && find(event.shiftKey ? -1 : 1) });
   const hits = h("span", { class: "quiet number", role: "status" });
-  const follow = h("button", { type: "button", "aria-pressed": "true", onclick: () => toEnd() }, "Follow");
+  const follow = h("button", { "aria-pressed": "true", onclick: () => toEnd() }, "Follow");
   const address = at(`/data/console?${new URLSearchParams({ key })}`);
-  const more = h("button", { type: "button", hidden: true, onclick: () => whole() }, "Show the beginning");
+  const more = h("button", { hidden: true, onclick: () => whole() }, "Show the beginning");
   const bar = h("div", { class: "row controls" }, search, hits, follow, more, isFile ? "" : h("a", { href: address, target: "_blank", rel: "noopener" }, "Whole text"));
   let [text, terminal, shown, found, now, most, isCut] = ["", new Terminal(), [], [], 0, SOME, false];
 

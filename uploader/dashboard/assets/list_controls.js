@@ -15,7 +15,7 @@ export function listControls({ asked, want, ids }) {
   const told = h("p", { class: "quiet told", role: "status" });
   const newest = h("a", { class: "newest" });
   const compare = h("a", { class: "button primary" });
-  const clear = h("button", { type: "button", class: "plain", onclick: () => want({ search: "", state: "", project: "", tag: "", from: "", to: "" }) }, "Clear filters");
+  const clear = h("button", { class: "plain", onclick: () => want({ search: "", state: "", project: "", tag: "", from: "", to: "" }) }, "Clear filters");
   const filters = {
     project: select("Project", "project"),
     tag: select("Tag", "tag"),
@@ -44,7 +44,7 @@ export function listControls({ asked, want, ids }) {
     } });
     const groups = Object.entries(choices(current)).filter(([, all]) => all.length).map(([title, all]) => h("fieldset", {}, h("legend", {}, title), all.map((id) =>
       h("label", { class: "field" }, h("input", { type: "checkbox", checked: ids().includes(id), onchange: (event) => want({ column: [id, event.target.checked] }) }), column(id, current).label))));
-    columnMenu.lastChild.replaceChildren(h("div", { class: "row" }, find, h("button", { type: "button", class: "plain", onclick: () => { want({ columns: null }); fillColumns(); } }, "Reset")), ...groups);
+    columnMenu.lastChild.replaceChildren(h("div", { class: "row" }, find, h("button", { class: "plain", onclick: () => { want({ columns: null }); fillColumns(); } }, "Reset")), ...groups);
   }
 
   function fillStates(rows) {
@@ -53,7 +53,7 @@ export function listControls({ asked, want, ids }) {
     if (trouble) counts.set("trouble", trouble);
     for (const row of rows) counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
     const all = [...counts].sort(([one], [other]) => rank(one) - rank(other));
-    same(states, all.map(([state]) => state), (state) => h("button", { type: "button", onclick: () => want({ state: asked().state === state ? "" : state }) },
+    same(states, all.map(([state]) => state), (state) => h("button", { onclick: () => want({ state: asked().state === state ? "" : state }) },
       h("span", { class: state ? "chip" : null, "data-kind": state === "trouble" ? "warn" : kindOf(state) }, state === "trouble" ? "in trouble" : state || "All"), h("span", { class: "quiet count" })));
     all.forEach(([state, count], place) => {
       states.children[place].setAttribute("aria-pressed", asked().state === state);

@@ -95,7 +95,7 @@ export function manyRows({ label, sorted, seen }) {
     table.setAttribute("aria-colcount", columns.length);
     head.replaceChildren(...columns.map((column, place) => h("th", {
       role: "columnheader", scope: "col", title: column.title, "data-column": column.id, class: `${place ? "" : "pinned"} ${column.number ? "number" : ""}` },
-    column.unsorted ? column.label : h("button", { type: "button", class: "plain", onclick: () => sorted(column) }, h("span", {}, column.label)))));
+    column.unsorted ? column.label : h("button", { class: "plain", onclick: () => sorted(column) }, h("span", {}, column.label)))));
   }
 
   let waiting = 0;

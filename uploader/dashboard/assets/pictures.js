@@ -3,21 +3,19 @@ import { data, h } from "./base.js";
 import { cardFor } from "./chart_card.js";
 import { matrixOf } from "./matrix.js";
 import { alone, dashOf } from "./series.js";
-import { paint, short } from "./words.js";
+import { numberOf, paint, short } from "./words.js";
 
+const OVER_CONFIDENCE = [["precision", "p", "Precision"], ["recall", "r", "Recall"], ["f1", "f1", "F1"]];
 /** A trainer's plots by their types: their titles, and their horizontal axes. */
-const PLOTS = {
-  pr_curve: ["Precision over recall", "recall"], f1_curve: ["F1 over confidence", "confidence"], precision_curve: ["Precision over confidence", "confidence"],
-  recall_curve: ["Recall over confidence", "confidence"], p_curve: ["Precision over confidence", "confidence"], r_curve: ["Recall over confidence", "confidence"],
-  confusion_matrix: ["Confusion matrix"],
-};
+const PLOTS = { pr_curve: ["Precision over recall", "recall"], confusion_matrix: ["Confusion matrix"] };
+for (const [name, letter, said] of OVER_CONFIDENCE) PLOTS[`${name}_curve`] = PLOTS[`${letter}_curve`] = [`${said} over confidence`, "confidence"];
 const seen = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => target.see?.(isIntersecting)), { rootMargin: "400px 0px" });
 const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => target.fit?.()));
 
 /** Pictures are asked for as they come into view; newer ones, when somebody wants them: `count(howMany)`. */
-export function picturesOf(key) {
+export function picturesOf(key, unit) {
   const cards = h("div", { class: "charts" }, h("p", { class: "quiet" }, "Loading…"));
-  const more = h("button", { type: "button", hidden: true, onclick: load }, "Show what is new");
+  const more = h("button", { hidden: true, onclick: load }, "Show what is new");
   let [known, loaded] = [0, null];
   const watch = new IntersectionObserver(([entry]) => entry.isIntersecting && load(), { rootMargin: "300px 0px" });
   watch.observe(cards);
@@ -27,7 +25,7 @@ export function picturesOf(key) {
     more.hidden = true;
     loaded = known;
     const told = await data("/data/pictures", [["key", key]]).catch((error) => error.message);
-    cards.replaceChildren(...(typeof told === "string" ? [h("p", {}, told)] : cardsOf(told)));
+    cards.replaceChildren(...(typeof told === "string" ? [h("p", {}, told)] : cardsOf(told.map((one) => ({ ...one, place: one.step == null ? "end" : `${unit} ${numberOf(one.step, unit)}` })))));
   }
 
   return { element: h("div", {}, more, cards), count(now) { known = now; more.hidden = loaded === null || loaded === now; } };
@@ -43,11 +41,11 @@ function cardsOf(pictures) {
 function stepped(name, all) {
   if (all.length === 1) return drawn(all[0]);
   let card = drawn(all.at(-1), true);
-  const said = h("output", { class: "number" }, stepName(all.at(-1)));
+  const said = h("output", { class: "number" }, all.at(-1).place);
   const slider = h("input", { type: "range", min: 0, max: all.length - 1, value: all.length - 1, oninput: () => {
     const one = all[slider.value];
-    said.textContent = stepName(one);
-    slider.setAttribute("aria-valuetext", stepName(one));
+    said.textContent = one.place;
+    slider.setAttribute("aria-valuetext", one.place);
     const next = drawn(one, true);
     next.append(label);
     card.replaceWith(next);
@@ -58,12 +56,10 @@ function stepped(name, all) {
   return card;
 }
 
-const stepName = ({ step }) => (step == null ? "end" : `epoch ${step + 1}`);
-
 function drawn(one, isTold = false) {
   const { name, plot, image } = one;
   const [title, x = "x"] = PLOTS[name] ?? [name];
-  if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), isTold ? null : h("span", { class: "quiet" }, ` ${stepName(one)}`)), h("img", { src: image, alt: `${title}, ${stepName(one)}`, loading: "lazy" }));
+  if (image) return h("figure", { class: "card chart" }, h("figcaption", {}, h("b", {}, title), isTold ? null : h("span", { class: "quiet" }, ` ${one.place}`)), h("img", { src: image, alt: `${title}, ${one.place}`, loading: "lazy" }));
   const names = namesOf(plot);
   if (plot?.matrix?.length) return matrixOf(title, plot.matrix, names);
   if (plot?.x?.length && plot.y) return curves(title, x, plot, names);

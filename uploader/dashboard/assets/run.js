@@ -7,6 +7,7 @@ import { headOf } from "./run_head.js";
 import { checkpointsOf, destinationsOf, othersOf, searchable, valuesOf } from "./run_tables.js";
 import { noRows, timed, upsert } from "./series.js";
 import { choose, chosen } from "./state.js";
+import { unitOf } from "./words.js";
 
 const place = document.getElementById("run");
 const CLOSED = new Set(["system", "arguments", "environment", "results", "others"]); // at first
@@ -38,9 +39,10 @@ function section(id, title, ...content) {
 
 function start(key, found) {
   const run = { key, line: found.line, facts: found.facts, columns: noRows(), system: noRows() };
-  const series = { key, label: "", columns: run.columns };
+  const unit = unitOf(run.line);
+  const series = { key, label: "", unit, columns: run.columns };
   const machine = { key: `${key}\nsystem`, label: "", columns: run.system };
-  const [head, values, pictures, printed] = [headOf(document.getElementById("name")), valuesOf(), picturesOf(key), consoleOf(key)];
+  const [head, values, pictures, printed] = [headOf(document.getElementById("name")), valuesOf(unit), picturesOf(key, unit), consoleOf(key)];
   const [curvesPlace, systemPlace] = [h("div"), h("div")];
   const parts = {
     curves: section("curves", "Curves", curvesPlace),
@@ -64,9 +66,9 @@ function start(key, found) {
     const { facts } = run;
     Object.assign(series, { best: facts.best, evaluation: facts.evaluation, others: facts.others, began: run.line.started_at });
     head.show(run);
-    parts.checkpoints.show(facts.checkpoints, (all) => [checkpointsOf(all)]);
+    parts.checkpoints.show(facts.checkpoints, (all) => [checkpointsOf(all, unit)]);
     for (const name of ["arguments", "environment", "results"]) parts[name].show(facts[name], (told) => searchable(name, told));
-    parts.others.show(facts.others, (all) => [othersOf(all)]);
+    parts.others.show(facts.others, (all) => [othersOf(all, unit)]);
     parts.destinations.show(facts.destinations.length + facts.deliveries.length && [facts.destinations, facts.deliveries], () => destinationsOf(facts));
     parts.pictures.show(facts.pictures);
     pictures.count(facts.pictures);
@@ -94,6 +96,7 @@ function start(key, found) {
   function news({ line, facts, progress, epochs, system: samples, is_whole: isAll, ...printing }) {
     if (isAll) [series.columns, machine.columns] = [run.columns, run.system] = [noRows(), noRows()];
     if (line) run.line = line;
+    if (unitOf(run.line) !== unit) return location.reload(); // its first step tells that it counts steps
     if (facts) run.facts = facts;
     if (progress) run.facts = moved(run.facts, progress, epochs?.at ?? []);
     if (epochs) upsert(run.columns, timed(epochs));

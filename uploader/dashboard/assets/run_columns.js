@@ -10,7 +10,7 @@ const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"
 const FIELDS = {
   state: { label: "State", width: 8.5, said: (row) => row.state, show: (row) => chip(row.state) },
   progress: {
-    label: "Epochs", width: 6, number: true, said: (row) => `${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
+    label: "Epochs", width: 6, number: true, said: (row) => `${row.step ?? ""}/${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
   trend: { label: "Trend", width: 7, unsorted: true, said: () => "" },
   started: { label: "Started", width: 7, down: true, said: (row) => row.started_at ?? "", show: (row) => time(row.started_at) },
   took: { label: "Took", width: 6.5, number: true, down: true, said: (row) => duration(took(row)), show: (row) => duration(took(row)) || "–" },
@@ -79,7 +79,7 @@ function progress(row) {
   const { epochs_done: done, epochs_planned: planned } = row;
   const isOn = kindOf(row.state) === "busy" && planned;
   return [
-    h("span", { "data-one": done === 1 && !planned }, done.toLocaleString("en"), planned ? h("span", { class: "quiet" }, ` / ${planned.toLocaleString("en")}`) : null),
+    row.step != null ? h("span", { "data-step": "" }, `step ${row.step.toLocaleString("en")}`) : h("span", { "data-one": done === 1 && !planned }, done.toLocaleString("en"), planned ? h("span", { class: "quiet" }, ` / ${planned.toLocaleString("en")}`) : null),
     isOn ? h("span", { class: "progress", "--done": Math.min(1, done / planned) }) : null,
   ];
 }

@@ -2,7 +2,7 @@
 import { at, h, isFile } from "./base.js";
 import { buttonsOf } from "./acting.js";
 import { factsOf, linkTo } from "./run_tables.js";
-import { chip, count, duration, time } from "./words.js";
+import { chip, count, duration, time, unitOf } from "./words.js";
 
 const RECENT = 10; // epochs from which the time that is left is told
 
@@ -55,12 +55,13 @@ export function headOf(title) {
 }
 
 function standingOf(line, left) {
-  const { epochs_done: done, epochs_planned: planned } = line;
-  const trained = planned ? `epoch ${done.toLocaleString("en")} of ${planned.toLocaleString("en")}` : done ? count(done, "epoch") : "";
+  const { epochs_done: done, epochs_planned: planned, step } = line;
+  const [unit, far] = [unitOf(line), step ?? done];
+  const trained = planned ? `${unit} ${far.toLocaleString("en")} of ${planned.toLocaleString("en")}` : step != null ? `step ${far.toLocaleString("en")}` : done ? count(done, "epoch") : "";
   return [
     h("div", { class: "row" }, chip(line.state), line.project ? h("span", {}, line.project) : null, (line.tags ?? []).map((tag) => h("span", { class: "tag" }, tag)),
       h("span", { class: "quiet" }, [trained, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "last heard of ", time(line.heard_at))),
-    planned && line.state === "running" ? h("div", { class: "progress", role: "progressbar", "aria-label": "Epochs", "aria-valuemin": 0, "aria-valuemax": planned, "aria-valuenow": Math.min(done, planned), "--done": Math.min(done / planned, 1) }) : null,
+    planned && line.state === "running" ? h("div", { class: "progress", role: "progressbar", "aria-label": `${unit}s`, "aria-valuemin": 0, "aria-valuemax": planned, "aria-valuenow": Math.min(done, planned), "--done": Math.min(done / planned, 1) }) : null,
     line.trouble ? h("p", { class: "notice", "data-kind": "bad" }, line.trouble) : null,
   ].filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // What a run's page tells in tables and lists.
 import { at, h } from "./base.js";
-import { bytes, chip, duration, isJudged, lowerIsBetter, short, time } from "./words.js";
+import { bytes, chip, duration, isJudged, lowerIsBetter, numberOf, short, time, titled } from "./words.js";
 
 const FORMS = {
   time: (value) => time(value, { absolute: true }),
@@ -30,13 +30,13 @@ function table(label, heads, rows) {
   return wide(label, h("table", {}, h("thead", {}, head), body));
 }
 
-const numberOf = (epoch) => (epoch + 1).toLocaleString("en");
+const numbered = (place, unit) => numberOf(place, unit).toLocaleString("en");
 const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
 
 /** Every metric's last and best value, and that of the final evaluation. `update` writes what has changed. */
-export function valuesOf() {
+export function valuesOf(unit) {
   const cells = new Map();
-  const element = table("Values", ["Metric", "Last#", "Best#", "At epoch#", "Final evaluation#"], []);
+  const element = table("Values", ["Metric", "Last#", "Best#", `At ${unit}#`, "Final evaluation#"], []);
   const body = element.querySelector("tbody");
   function add(name) {
     const made = [0, 1, 2, 3].map(() => h("td", { class: "number" }));
@@ -53,7 +53,7 @@ export function valuesOf() {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
         const best = !isJudged(name) ? -1 : known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
-        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : numberOf(columns.at[best]), evaluation[name]].map(short);
+        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : numbered(columns.at[best], unit), evaluation[name]].map(short);
         cells.get(name).forEach((cell, at) => { if (cell.textContent !== told[at]) cell.textContent = told[at]; });
       }
     },
@@ -80,18 +80,18 @@ function flat(value, path = "") {
 }
 
 /** What epochs told that is no finite number, and so in no chart. */
-export const othersOf = (all) => table("Values that are no numbers", ["Epoch", "Name", "Value"], all.map(({ epoch, name, value }) => row(numberOf(epoch), name, value)));
+export const othersOf = (all, unit) => table("Values that are no numbers", [titled(unit), "Name", "Value"], all.map(({ epoch, name, value }) => row(numbered(epoch, unit), name, value)));
 
 /** Checkpoints with what identifies them. */
-export function checkpointsOf(all) {
-  return table("Checkpoints", ["Name", "Epoch#", "Size#", "State", "Saved", "SHA-256", "File"], all.map((one) => row(
-    one.name, one.epoch == null ? "–" : numberOf(one.epoch), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
+export function checkpointsOf(all, unit) {
+  return table("Checkpoints", ["Name", `${titled(unit)}#`, "Size#", "State", "Saved", "SHA-256", "File"], all.map((one) => row(
+    one.name, one.epoch == null ? "–" : numbered(one.epoch, unit), bytes(one.size) || "–", one.state ? chip(one.state) : "", time(one.saved_at ?? one.arrived_at),
     one.sha256 ? [h("code", { title: one.sha256 }, one.sha256.slice(0, 12)), copyOf(one.sha256, `the SHA-256 of ${one.name}`)] : "–",
     one.download ? h("a", { class: "button", href: at(one.download), download: one.name }, "Download") : h("span", { class: "quiet" }, "not here"))));
 }
 
 function copyOf(text, what) {
-  const button = h("button", { type: "button", class: "small", "aria-label": `Copy ${what}`, onclick: async () => {
+  const button = h("button", { class: "small", "aria-label": `Copy ${what}`, onclick: async () => {
     button.textContent = await navigator.clipboard.writeText(text).then(() => "copied", () => "not allowed");
     setTimeout(() => { button.textContent = "copy"; }, 2000);
   } }, "copy");

@@ -1,4 +1,5 @@
 // Runs' values as lines of charts. Pure functions.
+import { numberOf } from "./words.js";
 
 const STEPS = 2000; // places on a shared axis of time: no screen shows more
 
@@ -7,7 +8,7 @@ const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [1, 5], [3, 6]
 export const dashOf = (number) => DASHES[number % DASHES.length];
 
 /**
- * One run in charts: `key`; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
+ * One run in charts: `key`; `unit`, "epoch" or "step"; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
  * "var(--run-3)", without which each has its own; `round`, how many others had it before; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
  * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `isAwaited(metric)`; `began`, from when its time is counted.
  */
@@ -52,7 +53,7 @@ export function upsert(columns, rows) {
 }
 
 /**
- * The horizontal axis that runs share: "epoch", from 1; "time", in seconds since a run began; "clock", in Unix seconds.
+ * The horizontal axis that runs share: "epoch", epochs from 1 or steps; "time", in seconds since a run began; "clock", in Unix seconds.
  * Returns its places, `xs`, and for each run where its rows stand among them, or null.
  */
 export function axisOf(series, x) {
@@ -70,8 +71,8 @@ export function endsOf(rows) {
   return known.length ? [Math.min(...known), Math.max(...known)] : undefined;
 }
 
-function placesOf({ columns, began }, x) {
-  if (x === "epoch") return columns.at.map((epoch) => epoch + 1);
+function placesOf({ columns, began, unit }, x) {
+  if (x === "epoch") return columns.at.map((place) => numberOf(place, unit));
   if (x === "clock") return columns.at;
   const times = (columns.times ?? []).map((time) => Date.parse(time) / 1000);
   const from = Math.min(Date.parse(began) / 1000 || Infinity, times.find(Number.isFinite)); // a clock may have been set

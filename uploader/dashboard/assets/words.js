@@ -23,6 +23,15 @@ export function even(value) {
 /** How many there are of something: 1 epoch, 2,037 runs. */
 export const count = (many, what) => `${many.toLocaleString("en")} ${what}${many === 1 ? "" : "s"}`;
 
+/** The number of an epoch or a step as people count them: epochs from 1, the steps of a loop as it numbers them. */
+export const numberOf = (place, unit) => (unit === "step" ? place : place + 1);
+
+/** What they are called in heads: Epoch or Step. */
+export const titled = (unit) => (unit === "step" ? "Step" : "Epoch");
+
+/** What a run counts: steps, where it tells of its last one, or epochs. */
+export const unitOf = ({ step }) => (step == null ? "epoch" : "step");
+
 /** A size in bytes: 5.4 MB. */
 export function bytes(value) {
   if (value == null) return "";
