@@ -62,7 +62,7 @@ class Bringing:
         self.error = None
         self.collected = came if self.collected is None else self.collected.plus(came)
 
-    def fail(self, error: Exception) -> None:
+    def put_off(self, error: Exception) -> None:
         """Note what was in the way of a step; the next one begins anew."""
         self.source.close()
         self.error = error
@@ -139,7 +139,7 @@ class Collector:
                 one.add(one.source.step(self._outbox, is_last=is_last))
             except (JournalError, SettingsError) as error:
                 away = error if isinstance(error, JournalAway) else None
-                one.fail(error)
+                one.put_off(error)
         return any(one.error for one in self.brought)
 
     def _say(self) -> None:
