@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from platformdirs import user_data_path
 from journal.disk import why_never_files, why_no_files
 from journal.errors import JournalError
 from journal.quantities import parse_milliseconds, parse_size
+from journal.shared_addresses import shared_url, without_password
 from journal.surroundings.place import Surroundings, look_up
 
 DEFAULT_MAX_SIZE = 50 * 10**9
@@ -139,6 +141,57 @@ def shared_folder(name: str) -> Path:
         name: What tells it from others: some hex digits.
     """
     return (_home_data() or _temporary_data()) / "shared" / name
+
+
+def node_journal(url: str) -> Path:
+    """Return the journal that this machine's trainings write to, from which their events are brought into a shared one.
+
+    Args:
+        url: Of the shared one.
+    """
+    name = hashlib.sha256(without_password(url).encode()).hexdigest()[:16]
+    return (_home_data() or _temporary_data()) / "nodes" / name
+
+
+def recording_folder(journal: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder that trainings write to: of a shared journal, the one that this machine has for it.
+
+    Args:
+        journal: A folder, or the URL of a shared journal; None for the default.
+        environ: Says which that is.
+    """
+    if url := shared_url(journal or named_journal(environ) or ""):
+        return node_journal(url)
+    return expanded(journal) if journal else default_journal(environ)
+
+
+def named_journal(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what `UPLOADER_JOURNAL` names, a folder or the URL of a shared journal, as it is written there."""
+    return environ.get("UPLOADER_JOURNAL") or None
+
+
+def chosen_shared(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the shared journal that `UPLOADER_JOURNAL` names, with what password it has there; None for none."""
+    return shared_url(named_journal(environ) or "")
+
+
+def hand_down(url: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Have the URL of a shared journal, with its password, known to the processes that this one starts.
+
+    Not by their command lines, which others can read.
+    """
+    environ["UPLOADER_INTO"] = url
+
+
+def handing_down(into: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return an environment that names a shared journal, with its password if that is known here.
+
+    Args:
+        into: The URL, without a password.
+        environ: What else is in it.
+    """
+    known = filter(None, map(shared_url, (environ.get("UPLOADER_INTO", ""), named_journal(environ) or "")))
+    return {**environ, "UPLOADER_INTO": next((url for url in known if without_password(url) == into), into)}
 
 
 def default_max_size(environ: Mapping[str, str] = os.environ) -> int:

@@ -36,6 +36,16 @@ def intake_at(place: str) -> str:
     return f"`{PROGRAM} unpack {shlex.quote(place)}{into}`"
 
 
+def collect_command(journal: Path, into: str) -> str:
+    """Return the command that brings a journal into a shared one.
+
+    Args:
+        journal: The folder.
+        into: The URL of the shared one, without a password.
+    """
+    return f"{PROGRAM} collect {shlex.quote(str(journal))} --into {shlex.quote(into)}"
+
+
 def next_command(arguments: str, journal: Path) -> str:
     """Return what a person types to have a command work on a journal.
 

@@ -17,6 +17,12 @@ LOG = "drain.log"
 """What a background drain prints; a longer one is moved to the same name with `.1`."""
 
 
+COLLECTOR = "collect.json"
+"""The same of the collector that a training keeps at work."""
+COLLECT_LOG = "collect.log"
+"""What that prints."""
+
+
 @dataclass(frozen=True)
 class DrainProgress:
     """How far a drain is.
@@ -62,17 +68,18 @@ class DrainAtWork:
     warnings: tuple[str, ...] = ()
     progress: DrainProgress | None = None
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path, name: str = HOLDER) -> None:
         """Write the file, whole or not at all, as others may be reading it.
 
         Args:
             folder: The journal.
+            name: The file's.
         """
-        draft = folder / f"{HOLDER}.tmp"
+        draft = folder / f"{name}.tmp"
         draft.touch(mode=0o600)
         give_to_owner_of(draft, folder)
         draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        draft.replace(folder / HOLDER)
+        draft.replace(folder / name)
 
     @property
     def is_gone(self) -> bool:
@@ -90,14 +97,15 @@ class DrainAtWork:
         return f"process {self.pid} on {self.host}, since {self.started_at}"
 
 
-def last_drain(folder: Path) -> DrainAtWork | None:
+def last_drain(folder: Path, name: str = HOLDER) -> DrainAtWork | None:
     """Return the drain that holds a journal's lock, or that left its file when it died; None if there is no such file.
 
     Args:
         folder: The journal.
+        name: The file's.
     """
     try:
-        told = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
+        told = json.loads((folder / name).read_text(encoding="utf-8"))
         known = {name: told[name] for name in DrainAtWork.__dataclass_fields__ if name in told}
         checked = {"pid": int(told["pid"]), "host": str(told["host"]), "warnings": tuple(told.get("warnings", ()))}
         checked["progress"] = DrainProgress(**told["progress"]) if told.get("progress") else None
@@ -113,4 +121,14 @@ def drain_at_work(folder: Path) -> DrainAtWork | None:
         folder: The journal.
     """
     found = last_drain(folder)
+    return None if found is None or found.is_gone else found
+
+
+def collector_at_work(folder: Path) -> DrainAtWork | None:
+    """Return the collector that a training keeps at work, as far as is known here; None if there is none.
+
+    Args:
+        folder: The training's journal.
+    """
+    found = last_drain(folder, COLLECTOR)
     return None if found is None or found.is_gone else found

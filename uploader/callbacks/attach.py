@@ -48,7 +48,9 @@ def attach(
     Args:
         model_or_trainer: An Ultralytics model (`YOLO(...)`), or a trainer that does not train yet. The trainer of a
             multi-GPU training records in its first worker.
-        journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder.
+        journal: Folder of the journal; None for `UPLOADER_JOURNAL`, else a per-user data folder. Or the URL of a shared
+            journal, `postgresql://user@host/database`: then the training is recorded into a journal of this machine,
+            and a process beside it brings that into the shared one, whenever its server can be reached.
         project: Project to record under; None for the training's own.
         name: Name to record under; None for the training's own.
         durability: With `full`, events survive a power cut once they are flushed, for which a callback waits for
@@ -68,7 +70,7 @@ def attach(
             None for `UPLOADER_MIRROR`, else no mirror.
         drain: Whether to keep a drain at work beside the training: one process for each journal, which goes on when the
             training's process, or the notebook's kernel, is gone, and ends once everything has arrived. It finds its
-            key where any drain does. None for `UPLOADER_DRAIN`, else False.
+            key where any drain does. None for `UPLOADER_DRAIN`, else False. Not for a shared journal: others drain it.
 
     Returns:
         The same model or trainer.

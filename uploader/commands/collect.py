@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -104,8 +106,10 @@ def collect(
 
     Nothing is taken out of the sources.
     """
+    from journal.locations import chosen_shared
     from uploader.commands.collecting import Way
 
+    into = into or chosen_shared()
     address, kept = _checked(into), _checked_place(blobs)
     if len(places) > 1 and runs:
         raise click.UsageError("--run names runs of one journal; give one journal with it")
@@ -113,7 +117,9 @@ def collect(
     with printing_to(log):
         times = "%(asctime)s  " if log else ""
         logging.basicConfig(level=logging.WARNING, format=f"{times}%(message)s", datefmt=TIMES)
-        _collect(places, partial(_opened, into or "", kept), address, runs, chosen, as_json=as_json)
+        if log:
+            logging.getLogger("uploader").warning("process %s brings what is recorded into %s", os.getpid(), address)
+        _collect(places, partial(_opened, into or "", kept), address, runs, chosen, log=log, as_json=as_json)
 
 
 def _checked(into: str | None) -> str:
@@ -146,24 +152,45 @@ def _collect(
     runs: Sequence[str],
     way: Way,
     *,
+    log: Path | None,
     as_json: bool,
 ) -> NoReturn:
-    from journal.locations import default_journal
+    from journal.locations import recording_folder
     from uploader.commands.collect_sources import source_of
     from uploader.commands.collecting import Collector
 
-    chosen = list(dict.fromkeys(places)) or [default_journal()]
+    chosen = list(dict.fromkeys(places)) or [recording_folder(None)]
     stop = StopSignals()
     if way.until_done:  # it is beside a training, and no terminal's
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with stop.heard():
+    with stop.heard(), ExitStack() as stack:
+        if way.until_done:
+            stack.enter_context(_telling(chosen[0], log, stop))
         sources = [source_of(place, runs, waits=way.watch) for place in chosen]
-        with closing(Collector(sources, open_outbox, lambda: stop.has_come)) as collector:
-            if way.watch:
-                collector.run(way)
-            else:
-                stop.break_off(partial(collector.run, way))
-            _end(collector, address, as_json=as_json)
+        collector = stack.enter_context(closing(Collector(sources, open_outbox, lambda: stop.has_come)))
+        if way.watch:
+            collector.run(way)
+        else:
+            stop.break_off(partial(collector.run, way))
+        _end(collector, address, as_json=as_json)
+
+
+@contextmanager
+def _telling(folder: Path, log: Path | None, stop: StopSignals) -> Iterator[None]:
+    """Tell trainings that this collector is at work on their journal, and afterwards, whether it was told to end."""
+    from journal.checkpoints.blobs import delete
+    from journal.reading.drain_at_work import COLLECTOR, DrainAtWork
+
+    told = DrainAtWork(is_background=True, log=None if log is None else str(log))
+    with suppress(OSError):
+        told.write(folder, COLLECTOR)
+    try:
+        yield
+    finally:  # the command ends by an exit
+        delete(folder / COLLECTOR)
+        if stop.has_come:
+            with suppress(OSError):
+                replace(told, was_stopped=True).write(folder, COLLECTOR)
 
 
 def _opened(url: str, blobs: str | None) -> Journal:

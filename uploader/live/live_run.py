@@ -146,6 +146,8 @@ class LiveRun:
             self._say(safe)
 
     def _who_delivers(self) -> str:
+        if self.recorder.shared:
+            return f"it is brought into {self.recorder.shared} beside it, which prints to {self.recorder.drain_log}"
         if self.recorder.drain_log:
             return f"a drain beside it delivers it, and prints to {self.recorder.drain_log}"
         return f"`{self.recorder.drain_command}` delivers it"

@@ -8,14 +8,26 @@ from pathlib import Path
 from typing import get_args
 
 from journal.errors import JournalError
-from journal.locations import chosen_journal, chosen_mirror, default_journal, default_max_size, expanded
+from journal.locations import (
+    chosen_mirror,
+    default_max_size,
+    expanded,
+    hand_down,
+    named_journal,
+    node_journal,
+    recording_folder,
+)
 from journal.quantities import parse_size
+from journal.shared_addresses import EXAMPLE, shared_url, without_password
 from journal.storage.database import Durability
 from uploader.addresses import base_url as checked_url
 from uploader.errors import SettingsError
 from uploader.platforms.registry import DEFAULT, NAMES, spec_of
 from uploader.recording.journal_options import JournalOptions
 from uploader.settings import Route, Settings
+
+_SLASHES = 3
+"""Of a URL with a path."""
 
 
 class UnknownDurability(SettingsError, ValueError):
@@ -53,16 +65,18 @@ def choose_options(
     if not isinstance(drain, bool):
         raise SettingsError(f"drain must be True or False, or None for UPLOADER_DRAIN; not {_shown(drain)}")
     # Resolved now, because the working folder may have changed when it is used.
-    folder = chosen_journal() if journal is None else journal
+    chosen = named_journal() if journal is None else journal
     try:
-        named = None if folder is None else _folder(folder)
+        into = _shared(chosen)
+        named = str(node_journal(into)) if into else None if chosen is None else _folder(chosen)
         return JournalOptions(
             journal=named,
             durability=durability,
             routes=routes,
             max_size=_max_size(max_size),
             mirror=_mirror(mirror, named),
-            drain=drain,
+            drain=drain and into is None,  # whoever drains the shared journal delivers
+            into=into,
         )
     except JournalError as error:
         raise SettingsError(str(error)) from error
@@ -114,6 +128,22 @@ def _names(platform: object) -> list[str]:
     return list(names)
 
 
+def _shared(journal: object) -> str | None:
+    """Return the URL of a shared journal without its password, None for a folder.
+
+    A password is left to what runs below this process, by the environment: options are shown on command lines.
+    """
+    url = shared_url(journal) if isinstance(journal, (str, os.PathLike)) else None
+    if url is None:
+        return None
+    shown = without_password(url)
+    if not shown.partition("?")[0].rpartition("/")[2] or shown.count("/") < _SLASHES:
+        raise SettingsError(f"journal: {shown} names no database; a shared journal is named as {EXAMPLE}")
+    if shown != url:
+        hand_down(url)
+    return shown
+
+
 def _folder(journal: object) -> str:
     """Return a journal's folder, which need not exist, and may not even be creatable.
 
@@ -143,7 +173,7 @@ def _mirror(chosen: object, journal: str | None) -> str | None:
 
     try:
         address = checked_mirror(os.fspath(chosen))
-        require_outside(address, Path(journal) if journal else default_journal())
+        require_outside(address, recording_folder(journal))
         return address
     except ValueError as error:
         raise SettingsError(f"{named}: {error}") from error

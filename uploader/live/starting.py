@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import journal as journals
-from journal.locations import default_journal, expanded
+from journal.locations import expanded, recording_folder
 from journal.reading.run_reader import recorded_runs
 from journal.storage.database import Durability
 from uploader.errors import SettingsError
@@ -234,7 +234,7 @@ def _folder_to_resume(
         return None
     if os.path.isdir(resume):  # noqa: PTH112 - never raises
         return expanded(resume).absolute()
-    where = Path(options.journal) if options.journal else default_journal()
+    where = recording_folder(options.journal)
     with journals.open(where) as opened:
         runs = recorded_runs(opened.begin)
     chosen = choose_runs(runs, [str(resume)], where)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from journal.disk import give_to_owner_of
 from journal.next_steps import next_command
-from journal.reading.drain_at_work import LOG, last_drain
+from journal.reading.drain_at_work import LOG, DrainAtWork, last_drain
 
 LOGGER = logging.getLogger("uploader")
 
@@ -67,7 +67,7 @@ class BackgroundDrain:
         One that has ended by itself although this training goes on did not see it, as the journal could not be
         written, or was removed.
         """
-        last = last_drain(self._folder)
+        last = self._last()
         if last is not None and not last.is_gone and (last.is_here or self._has_started):
             return False
         was_stopped = self._has_started and last is not None and last.was_stopped
@@ -85,12 +85,12 @@ class BackgroundDrain:
         """Run the process that starts the drain and ends at once; return its exit code."""
         import subprocess
 
-        arguments = ["drain", "--until-done", "--log", str(self.log), "--journal", str(self._folder)]
         log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             give_to_owner_of(self.log, self._folder)
             return subprocess.run(
-                [sys.executable, str(ENTRY), json.dumps(_path()), *arguments],
+                [sys.executable, str(ENTRY), json.dumps(_path()), *self._arguments()],
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -102,11 +102,25 @@ class BackgroundDrain:
         finally:
             os.close(log)
 
+    def _last(self) -> DrainAtWork | None:
+        return last_drain(self._folder)
+
+    def _arguments(self) -> list[str]:
+        """Return the command, and its options."""
+        return ["drain", "--until-done", "--log", str(self.log), "--journal", str(self._folder)]
+
+    def _environment(self) -> dict[str, str] | None:
+        """Return its environment; None for the training's."""
+        return None
+
     def _warn(self, why: str) -> None:
         if not self._has_warned:
-            command = next_command("drain", self._folder)
-            LOGGER.warning("No drain could be started beside this training (%s); `%s` delivers it", why, command)
+            self._tell(why)
         self._has_warned = True
+
+    def _tell(self, why: str) -> None:
+        command = next_command("drain", self._folder)
+        LOGGER.warning("No drain could be started beside this training (%s); `%s` delivers it", why, command)
 
 
 def _path() -> list[str]:

@@ -26,6 +26,23 @@ def farewell(arrived: Sequence[Arrived] | None, command: str, drain: DrainAtWork
     return f"{lines}. {_rest(command, drain)}"
 
 
+def farewell_into(into: str, arrived: Sequence[Arrived] | None, command: str, collector: DrainAtWork | None) -> str:
+    """Return the last line of a training whose journal is brought into a shared one.
+
+    Args:
+        into: The shared one's URL, without a password.
+        arrived: As for `farewell`, of its journal.
+        command: What a person types to bring the rest in.
+        collector: The one at work, if there is one.
+    """
+    if arrived is None:
+        return f"not all of this training is in the journal; `{command}` takes in what is beside it, and brings it in"
+    if collector is None:
+        return f"this training goes into {into}: `{command}` brings in what is not there yet"
+    beside = f"The collector beside it goes on with the rest (process {collector.pid}; it prints to {collector.log})"
+    return f"this training goes into {into}. {beside}; should it end before, `{command}` brings it in"
+
+
 def _line(one: Arrived) -> str:
     place = f" at {shown(one.base_url)}" if one.base_url else ""
     waiting = [count(one.pending, "delivery")] if one.pending else []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from journal.locations import DEFAULT_MAX_SIZE, default_max_wait
+from journal.locations import DEFAULT_MAX_SIZE, chosen_shared, default_max_wait
+from journal.shared_addresses import without_password
 from journal.storage.database import Durability
 
 
@@ -14,6 +15,7 @@ class JournalOptions:
 
     Attributes:
         journal: The folder; None for the default.
+        into: The shared journal that its events are brought into, without a password; None for none. See `shared`.
         durability: `strict` and `full` survive a power cut, `process` a killed process; see `max_wait`.
         routes: Platform name and base URL of each destination. An empty URL leaves the address, and no route at all the
             whole choice, to the first drain.
@@ -30,3 +32,10 @@ class JournalOptions:
     mirror: str | None = None
     max_wait: float = field(default_factory=default_max_wait)
     drain: bool = False
+    into: str | None = None
+
+    @property
+    def shared(self) -> str | None:
+        """The shared journal, also where the environment alone names it."""
+        chosen = chosen_shared() if self.into is None and self.journal is None else None
+        return without_password(chosen) if chosen else self.into

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from journal.clock import now_text
 from journal.errors import JournalError
-from journal.locations import default_journal, expanded
+from journal.locations import recording_folder
 from journal.next_steps import next_command
 from journal.opening import open_journal
 from journal.quantities import count
@@ -175,7 +175,7 @@ def bring_back_run(options: JournalOptions, address: str, save_dir: Path, checkp
     """
     known = known_run(options, save_dir, checkpoint)
     run = known.run if known else None
-    folder = expanded(options.journal) if options.journal else default_journal()
+    folder = recording_folder(options.journal)
     if run is None or not is_journaled(options, run):
         _in_time(partial(_bring_back, folder, address, run, checkpoint), address, RESTORE_SECONDS)
     else:

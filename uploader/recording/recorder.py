@@ -18,18 +18,19 @@ from journal.encoding import is_plain, plain
 from journal.kinds import FINAL, MILESTONES, MODEL_SAVED, REGISTRATION
 from journal.quantities import epochs_in_words
 from journal.reading.arrived import Arrived
-from journal.reading.drain_at_work import drain_at_work
+from journal.reading.drain_at_work import collector_at_work, drain_at_work
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.storage.database import Durability
 from journal.writing.continuation import Continuation
 from uploader.exec_variables import note_recorded
+from uploader.recording.background_collector import background_work
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.copy_times import CopyTimes
 from uploader.recording.earlier_journal import go_on
-from uploader.recording.farewell import farewell
+from uploader.recording.farewell import farewell, farewell_into
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.mirror_thread import MirrorThread, bring_back_run
 from uploader.recording.resumption import NOWHERE, Origin, find_origin
@@ -57,7 +58,8 @@ class Recorder:
         origin: Where the training comes from.
         session_number: 1 for the run's first session.
         drain_command: What a person types to deliver the journal.
-        drain_log: The file that the background drain prints to; None without one.
+        drain_log: The file that the background drain, or collector, prints to; None without one.
+        shared: The shared journal that its events are brought into; None for none.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Recorder:
         self._mirror = MirrorThread(writer.folder, mirror, self.run_id) if mirror else None
         self._arrived: Sequence[Arrived] | None = None
         self.drain_log = drain.log if drain else None
+        self.shared = writer.shared
         self._snapshots = SnapshotThread(
             writer, CopyTimes(is_mirrored=mirror is not None), self._mirror.wake if self._mirror else None, drain
         )
@@ -144,7 +147,7 @@ class Recorder:
             was_complete=was_complete,
             origin=origin,
             mirror=options.mirror,
-            drain=BackgroundDrain(writer.folder) if options.drain else None,
+            drain=background_work(options, writer.folder),
         )
         if not was_complete:  # else it is certain later that it continues at all
             recorder.salvage_epochs(origin.trained, before=True)
@@ -317,6 +320,8 @@ class Recorder:
 
     def farewell(self) -> str:
         """Return what had arrived of the run when it finished, what had not, and who sends the rest."""
+        if into := self.shared:
+            return farewell_into(into, self._arrived, self.drain_command, collector_at_work(self._writer.folder))
         return farewell(self._arrived, self.drain_command, drain_at_work(self._writer.folder))
 
     def finish(self, outcome: str) -> None:

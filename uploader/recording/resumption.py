@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from journal.clock import to_text
 from journal.errors import JournalError
-from journal.locations import packs_journal
+from journal.locations import packs_journal, recording_folder
 from journal.opening import open_journal
 from journal.reading.places import what_is
 from journal.sessions.identity import UNKNOWN
@@ -233,7 +233,7 @@ def _query_journal(options: JournalOptions, question: Callable[[Recognition], T]
 
 def _query(folder: str | Path | None, question: Callable[[Recognition], T]) -> T | None:
     try:
-        with open_journal(folder) as opened:
+        with open_journal(recording_folder(folder)) as opened:
             return question(opened.recognition())
     except JournalError:
         return None

@@ -23,9 +23,9 @@ from journal.clock import now_text
 from journal.encoding import storable
 from journal.errors import JournalError, JournalUnavailable, OverLimit, from_os
 from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP
-from journal.locations import default_journal, expanded
+from journal.locations import recording_folder
 from journal.losses import Loss, loss_payload
-from journal.next_steps import next_command
+from journal.next_steps import collect_command, next_command
 from journal.quantities import count, readable
 from journal.records import Run, Signal
 from journal.sessions.identity import Draft, Session
@@ -65,6 +65,7 @@ class SessionWriter:
         session: Numbers the events, wherever they go.
         chunks: Keeps the ids of console chunks above those of earlier sessions.
         folder: The journal's folder.
+        shared: The shared journal that this one is brought into; None for none.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class SessionWriter:
         self.run = run
         self.session = session or Session(run.id)
         # Determined once: a training may change its working folder, and a relative path means the one it started in.
-        self.folder = expanded(options.journal) if options.journal else default_journal()
+        self.folder = recording_folder(options.journal)
         self._fallback = SessionFallback(self.folder, run, self.session, options.routes, options.max_wait)
         self._connection = JournalConnection(
             self.folder, run, self.session, options, fallback=self._fallback, clock=clock
         )
+        self.shared = options.shared
         self._limit = SizeLimit(self.folder, options.max_size)
         self._unflushed = UnflushedEvents()
         self._max_wait = options.max_wait
@@ -178,7 +180,7 @@ class SessionWriter:
     @property
     def drain_command(self) -> str:
         """What a person types to deliver this journal."""
-        return next_command("drain", self.folder)
+        return collect_command(self.folder, self.shared) if self.shared else next_command("drain", self.folder)
 
     def session_number(self) -> int:
         """Return 1 for the run's first session, 2 for the second, …; 1 when the journal cannot say."""
