@@ -52,6 +52,7 @@ def url() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("UPLOADER_INTO", "")  # so that it is as it was afterwards
 
 
 @pytest.fixture
@@ -114,7 +115,6 @@ def test_a_server_that_is_away_hinders_no_training_and_no_password_is_shown(url:
 def test_options_name_the_machines_own_journal_and_the_shared_one_without_its_password(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("UPLOADER_INTO", raising=False)
     if name != "argument":
         monkeypatch.setenv(name, AWAY)
     monkeypatch.setenv("UPLOADER_DRAIN", "1")
