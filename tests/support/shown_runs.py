@@ -60,8 +60,9 @@ class ShownRuns:
     has told. While `trouble` says something, nothing can be read.
     """
 
-    def __init__(self, runs: int = 3, epochs: int = 20) -> None:
+    def __init__(self, runs: int = 3, epochs: int = 20, more: Sequence[str] = ()) -> None:
         self.title = "made up"
+        self._more = more  # names of further metrics
         self.trouble = ""
         self._lock = threading.Lock()
         self._change = 0
@@ -249,6 +250,7 @@ class ShownRuns:
         rows = [values_of(run, epoch) for epoch in epochs]
         times = [(_BEGIN + timedelta(seconds=10 * epoch)).isoformat() for epoch in epochs]
         values = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+        values |= {name: [*epochs] for name in self._more}
         return Columns(list(epochs), times, values, [10_000] * len(times), times)
 
 

@@ -25,9 +25,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 
-FOLDER = Path(__file__).parent / "templates"
+from uploader.dashboard.shortening import shorter_template
+
+_FOLDER = Path(__file__).parent / "templates"
 
 
 def rendered(template: str, **values: object) -> str:
@@ -40,6 +42,11 @@ def rendered(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def sources() -> dict[str, str]:
+    """Return the templates by their files' names, without what only their readers need."""
+    return {each.name: shorter_template(each.read_text("utf-8")) for each in _FOLDER.iterdir()}
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    return Environment(loader=DictLoader(sources()), autoescape=True, undefined=StrictUndefined)

@@ -2,7 +2,7 @@
 
 A name is one thing throughout a script: it is replaced wherever it names a variable, in whatever function, and nowhere
 where it names a property. So nothing has to be known of scopes, as long as no script uses a name both for a variable of
-its own and for the browser's. What a script exports or imports, and what it does not declare, keeps its name.
+its own and for the browser's. What a script exports, and what it does not declare, keeps its name.
 """
 
 from __future__ import annotations
@@ -19,16 +19,22 @@ _RESERVED = frozenset(
     "extends false finally for from function get if import in instanceof let new null of return set static super "
     "switch this throw true try typeof undefined var void while with yield Infinity NaN".split()
 )
-_LISTED, _OBJECT, _CLASS, _BLOCK = "listed", "object", "class", "block"
+_IMPORTED, _EXPORTED, _OBJECT, _CLASS, _BLOCK = "import", "export", "object", "class", "block"
 _BEFORE_BLOCKS = frozenset({")", "=>", "else", "try", "do", "finally", "catch", ";", "{", "}", ""})
 
 
 @dataclass
 class _Use:
-    """Where a name stands: the token's number, and whether it is both a property and the variable of that name."""
+    """Where a name stands: the token's number, and what is to stand there, by what stands between both names.
+
+    That is ":" where it is a property as well as the variable of that name, " as " where it is imported.
+    """
 
     place: int
-    is_both: bool
+    between: str = ""
+
+    def text(self, name: str, short: str) -> str:
+        return f"{name}{self.between}{short}" if self.between else short
 
 
 def with_short_names(code: Sequence[Token]) -> None:
@@ -42,7 +48,7 @@ def with_short_names(code: Sequence[Token]) -> None:
         if _gain(name, short, uses[name]) <= 0:
             continue
         for use in uses[name]:
-            code[use.place].text = f"{name}:{short}" if use.is_both else short
+            code[use.place].text = use.text(name, short)
         short = next(free)
 
 
@@ -52,23 +58,24 @@ def _short_names() -> Iterator[str]:
 
 
 def _gain(name: str, short: str, uses: Sequence[_Use]) -> int:
-    return sum(-len(short) - 1 if use.is_both else len(name) - len(short) for use in uses)
+    return sum(len(name) - len(use.text(name, short)) for use in uses)
 
 
 def _uses(code: Sequence[Token]) -> tuple[dict[str, list[_Use]], set[str]]:
-    """Return where each variable is named, and the names that others know: of imports and exports."""
+    """Return where each variable is named, and the names that others know: of exports."""
     found: dict[str, list[_Use]] = {}
     kept: set[str] = set()
     for place, inside in _rooms(code):
         if code[place].kind != NAME or code[place].text in _RESERVED:
             continue
         name, before, after = code[place].text, _text(code, place - 1), _text(code, place + 1)
-        if inside == _LISTED or _is_exported(code, place):
+        if inside == _EXPORTED or _is_exported(code, place):
             kept.add(name)
         is_member = inside in (_OBJECT, _CLASS) and before in ("{", ",", "get", "set", "static", "async", ";", "}")
         if before in (".", "?.", "#") or (is_member and (after in (":", "(") or inside == _CLASS)):
             continue
-        found.setdefault(name, []).append(_Use(place, is_both=is_member))
+        between = " as " if inside == _IMPORTED else ":" if is_member else ""
+        found.setdefault(name, []).append(_Use(place, between))
     return found, kept
 
 
@@ -88,8 +95,8 @@ def _kind(code: Sequence[Token], place: int) -> str:
     if code[place].text != "{":
         return code[place].text
     before = _text(code, place - 1)
-    if before in ("import", "export"):
-        return _LISTED
+    if before in (_IMPORTED, _EXPORTED):
+        return before
     if "class" in (_text(code, place - 2), _text(code, place - 4)) and code[place - 1].kind == NAME:
         return _CLASS
     return _BLOCK if before in _BEFORE_BLOCKS else _OBJECT
@@ -106,7 +113,9 @@ def _declared(code: Sequence[Token], uses: Iterable[str]) -> set[str]:
     ends = _ends(code)
     for place, token in enumerate(code):
         after = place + 1
-        if token.text in ("const", "let", "class", "function") and after < len(code):
+        if token.text == "import" and _text(code, after) == "{":
+            found.update(one.text for one in code[after : ends[after]])
+        elif token.text in ("const", "let", "class", "function") and after < len(code):
             found.update(_bound(code, after, ends.get(after, after)))
             if token.text in ("const", "let"):
                 found.update(_further(code, after, ends))

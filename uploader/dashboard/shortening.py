@@ -38,6 +38,12 @@ def shorter_style(style: str) -> str:
     return re.sub(r";}", "}", "".join(parts)).strip()
 
 
+def shorter_template(template: str) -> str:
+    """Return a template that says the same: its lines begin without spaces, and so do those of the styles in it."""
+    found = re.sub(r"(?<=<style>)[^{][^<]+", lambda style: shorter_style(style[0]), template)
+    return re.sub(r"\n\s+", "\n", found)
+
+
 def _without_brackets(code: list[Token]) -> Iterator[Token]:
     """Yield the tokens; of a function `(name) => …` without those around its parameter."""
     place = 0

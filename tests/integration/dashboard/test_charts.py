@@ -154,6 +154,26 @@ def test_charts_are_filtered_by_words_and_the_address_keeps_them(page):
     page.get_by_text("3 of 9 charts").wait_for()
 
 
+def test_many_charts_stand_in_rooms_by_the_beginnings_of_their_names_and_the_address_keeps_which_are_open(browser):
+    names = [f"{kind}/{number}" for kind in ("grad", "weight") for number in range(150)]
+    with shown(ShownRuns(runs=3, epochs=3, more=names)) as address, visited(browser, address, PAGE) as page:
+        rooms = page.locator("#curves .room > summary")
+        rooms.nth(4).wait_for()
+        told = ["metrics (4)", "train, val (3)", "others (2)", "grad (150)", "weight (150)"]
+        assert rooms.all_inner_texts() == told
+        assert page.locator("#curves .room[open] > summary").all_inner_texts() == told[:1]
+        assert page.locator("#curves canvas").count() == 4  # of what is open
+        rooms.nth(3).click()
+        rooms.nth(0).click()
+        page.locator("section[aria-label='grad/0'] canvas").wait_for()
+        page.reload()
+        page.locator("section[aria-label='grad/0'] canvas").wait_for()
+        assert page.locator("#curves .room[open] > summary").all_inner_texts() == ["grad (150)"]
+        page.get_by_label("Filter charts by name").fill("weight/149")
+        page.locator("section[aria-label='weight/149'] canvas").wait_for()
+        assert page.locator("#curves .room:not([hidden]) > summary").all_inner_texts() == ["weight (1)"]
+
+
 def test_smoothing_leaves_the_values_that_are_told_as_they_are(still):
     still.get_by_label("Smoothing").fill("80")
     assert still.locator(".controls output").inner_text() == "0.996"

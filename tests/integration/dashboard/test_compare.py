@@ -184,10 +184,9 @@ def test_a_dozen_runs_have_lines_of_their_own_and_a_legend(browser):
         with visited(browser, address, path) as page:
             swatches = page.locator("section[aria-label='metrics/mAP50(B)'] .legend .swatch")
             swatches.nth(11).wait_for()
-            looks = swatches.evaluate_all(
-                "all => all.map(each => each.className + each.style.getPropertyValue('--run'))"
-            )
-    assert len(set(looks)) == 12
+            look = "all => all.map(({ style }) => style.getPropertyValue('--run') + style.getPropertyValue('--dash'))"
+            looks = [swatches.evaluate_all(look), page.locator("#head .swatch").evaluate_all(look)]
+    assert [len(set(each)) for each in looks] == [12, 12]
 
 
 def test_nothing_is_wider_than_the_page(page):

@@ -9,7 +9,7 @@ import pytest
 
 from uploader.dashboard.asset_files import ASSETS
 from uploader.dashboard.script_tokens import TEXT, tokens
-from uploader.dashboard.shortening import shorter_script, shorter_style
+from uploader.dashboard.shortening import shorter_script, shorter_style, shorter_template
 
 SCRIPTS = sorted(each.name for each in ASSETS.glob("*.js"))
 
@@ -41,6 +41,11 @@ SCRIPTS = sorted(each.name for each in ASSETS.glob("*.js"))
         ),
         ("export const a = 1; const b = 2; let c;", "export let a=1;let b=2,c;"),
         ("told(true, !false, of.true);", "told(!0,!!1,of.true);"),
+        (
+            'import { lowerIsBetter, at } from "./a.js";\nlowerIsBetter(lowerIsBetter);',
+            'import{lowerIsBetter as a,at}from"./a.js";a(a);',
+        ),
+        ('export { lowerIsBetter } from "./a.js";', 'export{lowerIsBetter}from"./a.js";'),
         ("return (value) => value;", "return a=>a;"),
         ("const every = async (value) => await value;", "let b=async a=>await a;"),
         ("class Rows { lines = 1; #count = 2; get lines2() { return this.#count + lines; } }", None),
@@ -83,6 +88,15 @@ def test_a_style_sheet_says_the_same() -> None:
         ":root{--line:light-dark(#e0e2e6,#32363c)}"
         '.many tr:has(:checked)>*{margin:.5rem calc(1px + 10.5%) -.25em;content:"a  /* b */ ; " / ""}'
         "@media (min-width:40rem) and (pointer:coarse){.a :hover,.b{color:red}}"
+    )
+
+
+def test_a_template_says_the_same() -> None:
+    template = (
+        "<a>\n  {% if b %}\n    c d\n  {% endif %}\n<style>\n.a { b: c; }\n</style><style>{{ style | safe }}</style>"
+    )
+    assert shorter_template(template) == (
+        "<a>\n{% if b %}\nc d\n{% endif %}\n<style>.a{b:c}</style><style>{{ style | safe }}</style>"
     )
 
 

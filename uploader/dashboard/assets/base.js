@@ -13,7 +13,7 @@ export function h(tag, attributes = {}, ...children) {
   if (tag === "button") made.type = tag; // and not what sends a form
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name.startsWith("--")) made.style.setProperty(name, value); // an attribute `style` is forbidden here
+    else if (name.startsWith("--")) value != null && made.style.setProperty(name, value); // an attribute `style` is forbidden here
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value != null) made.setAttribute(name, value);
   }

@@ -2,6 +2,7 @@
 import { h } from "./base.js";
 import { drawChart } from "./chart.js";
 import { placeName } from "./chart_axes.js";
+import { dashes } from "./series.js";
 import { short } from "./words.js";
 
 /** More lines, and a legend scrolls, and shows those near the cursor. */
@@ -45,7 +46,7 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
       chart?.show(number, !hidden.has(line.id));
       button.setAttribute("aria-pressed", String(!hidden.has(line.id)));
     };
-    const swatch = h("span", { class: line.dash ? "swatch dashed" : "swatch", "--run": line.colour });
+    const swatch = h("span", { class: "swatch", "--run": line.colour, "--dash": dashes(line.dash) });
     const button = h("button", { class: "plain small", "aria-pressed": String(!line.hidden), onclick: toggle }, swatch, h("span", {}, line.label), value);
     const end = line.end == null ? null : h("span", { class: "quiet number", title: "The final evaluation, which is no epoch" }, `final ${short(line.end)}`);
     return { item: h("li", {}, button, end), value };

@@ -1,6 +1,6 @@
 // What a person sets charts with, and how the page's address keeps it.
 import { h } from "./base.js";
-import { choose, chosen } from "./state.js";
+import { allChosen, choose, chosen } from "./state.js";
 import { titled } from "./words.js";
 
 const AXES = { time: "Time since the start", clock: "Time of day" };
@@ -13,14 +13,15 @@ export function keptSettings() {
     smoothing: Math.min(Math.max(Number(chosen("smoothing")) || 0, 0), 0.999),
     log: chosen("log") === "1",
     filter: chosen("charts"),
+    rooms: allChosen("room").length ? allChosen("room") : null,
     zoom: zoom.length === 2 && zoom.every(Number.isFinite) ? zoom : null,
   };
 }
 
 /** Keep settings in the page's address. */
-export function keepSettings({ x, smoothing, log, filter, zoom }) {
+export function keepSettings({ x, smoothing, log, filter, zoom, rooms }) {
   const places = zoom?.map((place) => Number(place.toPrecision(8))).join("~");
-  choose({ x: x === "epoch" ? "" : x, smoothing: smoothing || "", log: log ? 1 : "", charts: filter, zoom: places });
+  choose({ x: x === "epoch" ? "" : x, smoothing: smoothing || "", log: log ? 1 : "", charts: filter, zoom: places, room: rooms });
 }
 
 /** Make the controls: `told(settings)` is called with what was set, `show` shows what holds. */

@@ -3,9 +3,10 @@ import { h } from "./base.js";
 import { cardFor, MANY } from "./chart_card.js";
 import { controlsOf } from "./chart_controls.js";
 export { keepSettings, keptSettings } from "./chart_controls.js";
-import { alone, axisOf, dashOf, endsOf, groupsOf, smoothed, valuesOf } from "./series.js";
+import { alone, axisOf, dashOf, endsOf, groupsOf, prefixes, smoothed, valuesOf } from "./series.js";
 import { paint } from "./words.js";
 
+const FEW = 24; // charts that stand together; more have rooms, by the beginnings of their names
 const COLOURS = 10; // --run-0 … --run-9 of style.css
 
 /**
@@ -21,10 +22,12 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
   const sync = `charts-${(made += 1)}`;
   const cards = new Map();
   const hidden = new Set(); // lines that a person has switched off, by run and name
-  const grid = h("div", { class: "charts" });
+  const rooms = new Map(); // where charts stand, by what their names begin with
+  let first = []; // the room that is open at first
+  const all = h("div");
   const bar = controls ? controlsOf(axes, unit(), (told) => { set(told); changed(state); }) : null;
   const none = h("p", { class: "quiet", hidden: true });
-  place.replaceChildren(...[bar?.element, none, grid].filter(Boolean));
+  place.replaceChildren(...[bar?.element, none, all].filter(Boolean));
   const inks = new Map(); // colours as a canvas takes them, which depend on light or dark
   let axis = null;
   let groups = new Map();
@@ -66,11 +69,37 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
       element.hidden = !words.every((word) => told.includes(word));
       shown += !element.hidden;
     }
-    const order = [...groups.keys()].map((title) => cards.get(title).element);
-    if (order.some((element, number) => grid.children[number] !== element)) grid.replaceChildren(...order);
+    const by = groups.size > FEW ? prefixes(groups) : new Map([["", [...groups.keys()]]]);
+    first = [...by.keys()].slice(0, 1);
+    const used = [...by].map(([prefix, titles]) => roomOf(prefix).fill(titles, words.length));
+    order(all, used);
     none.hidden = shown > 0;
     none.textContent = groups.size ? "No chart has such a name." : "Nothing was measured so far.";
     bar?.show(state, shown, groups.size);
+  }
+
+  /** The place of charts whose names begin alike; it can be closed, and the first one is open at first. */
+  function roomOf(prefix) {
+    if (rooms.has(prefix)) return rooms.get(prefix);
+    const grid = h("div", { class: "charts" });
+    const summary = h("summary");
+    const element = prefix ? h("details", { class: "room", open: (state.rooms ?? first).includes(prefix), ontoggle: toggled }, summary, grid) : grid;
+    rooms.set(prefix, { element, fill(titles, isFiltered) {
+      const shown = titles.filter((title) => !cards.get(title).element.hidden).length;
+      summary.textContent = `${prefix} (${shown})`;
+      element.hidden = !shown;
+      if (isFiltered) element.open = true;
+      order(grid, titles.map((title) => cards.get(title).element));
+      return element;
+    } });
+    return rooms.get(prefix);
+  }
+
+  function toggled() {
+    const open = [...rooms].filter(([, { element }]) => element.open).map(([prefix]) => prefix);
+    if (String(open) === String(state.rooms ?? first)) return; // as when they are made
+    state.rooms = open;
+    if (!state.filter) changed(state); // which opens them
   }
 
   function add(title) {
@@ -120,6 +149,11 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
   function each(act) { cards.forEach(act); }
   function cardOf(element) { return [...cards.values()].find((card) => card.element === element); }
   return { update, set };
+}
+
+/** Put elements into another one in their order, unless they stand so. */
+function order(element, wanted) {
+  if (element.children.length !== wanted.length || wanted.some((each, at) => element.children[at] !== each)) element.replaceChildren(...wanted);
 }
 
 let made = 0;

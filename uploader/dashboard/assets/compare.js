@@ -4,6 +4,7 @@ import { at, follow, h, pageOf } from "./base.js";
 import { charts, keepSettings, keptSettings } from "./charts.js";
 import { askCurves, comparedRuns, flat, resultsOf, rowsOf, surroundings, takeIn, TIMES } from "./compared.js";
 import { metricName } from "./run_columns.js";
+import { dashes, dashOf } from "./series.js";
 import { allChosen, choose } from "./state.js";
 import { chip, colours, count, ends, even, isJudged, lowerIsBetter, short, unitOf } from "./words.js";
 
@@ -25,6 +26,7 @@ let byTime = keptSettings().x === "time";
 
 /** How many runs of the same colour are before it, of those that the address names: 0 and more. */
 const roundOf = (key) => [...colour.keys()].filter((each) => colour.get(each) === colour.get(key)).indexOf(key);
+const swatchOf = (key) => h("span", { class: "swatch", "--run": colour.get(key), "--dash": dashes(dashOf(2 * roundOf(key))) });
 const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
   key, unit: unitOf(line), label: line.name.length < 26 ? line.name : `${line.name.slice(0, 14)}…${line.name.slice(-8)}`, colour: colour.get(key), round: roundOf(key), hidden: hidden.has(key),
   columns: epochs, best: facts.best, evaluation: facts.evaluation, began: line.started_at, isAwaited: (name) => awaited.has(name) || (byTime && awaited.has(TIMES)) });
@@ -33,7 +35,7 @@ const seriesOf = ({ key, line, facts, epochs, awaited }) => ({
 function show() {
   fill(head, headOf());
   fill(differences, table("What differs", { Arguments: runs.map(({ facts }) => flat(facts.arguments)), Environment: runs.map(({ facts }) => surroundings(facts.environment)) }));
-  fill(results, table("Results", { "": runs.map(resultsOf) }));
+  fill(results, table("Results", { "": runs.map((run) => resultsOf(run, runs.every(({ line }) => line.step != null))) }));
   drawn ??= charts(plots, { series: runs.map(seriesOf), settings: keptSettings(), changed, wanted });
   drawn.update(runs.map(seriesOf));
 }
@@ -85,7 +87,7 @@ function headOf() {
     keys().length < 2 ? h("p", { class: "notice" }, "One run has nothing to be compared with. Choose another.") : null,
     h("ul", { class: "compared", tabindex: 0, "aria-label": "Runs" }, runs.map(({ key, line }) => h("li", {},
       h("button", { class: "plain", "aria-pressed": String(!hidden.has(key)), "aria-label": `Curves of ${line.name}`, title: "Show or hide its curves", onclick: () => hide(key) },
-        h("span", { class: "swatch", "--run": colour.get(key) })),
+        swatchOf(key)),
       h("a", { href: pageOf(key), class: "grow ends", title: line.name }, ends(line.name)), chip(line.state),
       h("button", { class: "plain", "aria-label": `Take out ${line.name}`, title: "Take it out", onclick: () => takeOut(key) }, "✕")))),
   ];
@@ -97,7 +99,7 @@ function table(title, groups) {
   const bodies = compared.filter(({ different }) => different.length).map(({ name, different }) => h("tbody", {},
     name ? h("tr", {}, h("th", { class: "group", scope: "rowgroup", colspan: runs.length + 1 }, name)) : null, different.map(rowOf)));
   const same = compared.flatMap((group) => group.same).map(({ name, values }) => rowOf({ name, values: values.slice(0, 1) }));
-  const names = runs.map(({ key, line }) => h("th", { scope: "col" }, h("span", { class: "ends", title: line.name }, h("span", { class: "swatch", "--run": colour.get(key) }), ends(line.name))));
+  const names = runs.map(({ key, line }) => h("th", { scope: "col" }, h("span", { class: "ends", title: line.name }, swatchOf(key), ends(line.name))));
   return [
     h("h2", {}, title),
     bodies.length ? beside(title, runs.length, h("thead", {}, h("tr", {}, h("td", { class: "pinned" }), names)), bodies) : h("p", { class: "quiet" }, "Nothing differs."),

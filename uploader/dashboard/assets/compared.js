@@ -4,7 +4,7 @@ import { data } from "./base.js";
 import { mainFirst } from "./run_columns.js";
 import { took } from "./run_rows.js";
 import { upsert } from "./series.js";
-import { duration, titled, unitOf } from "./words.js";
+import { duration } from "./words.js";
 
 /** Among the names of metrics, what stands for the times of epochs. */
 export const TIMES = "";
@@ -66,8 +66,9 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
 }
 
 /** What a run came to: how far it is, then its metrics, those first that people look at first. */
-export function resultsOf({ line }) {
-  const all = { [`${titled(unitOf(line))}s`]: [line.step ?? line.epochs_done, line.epochs_planned].filter((each) => each != null).map((each) => each.toLocaleString("en")).join(" / "), Took: duration(took(line)) || null };
+export function resultsOf({ line }, areSteps) {
+  const far = line.step != null && !areSteps ? `step ${line.step}` : line.step ?? line.epochs_done;
+  const all = { [areSteps ? "Steps" : "Epochs"]: [far, line.epochs_planned].filter((each) => each != null).map((each) => each.toLocaleString("en")).join(" / "), Took: duration(took(line)) || null };
   for (const name of mainFirst(Object.keys(line.metrics))) all[name] = line.metrics[name];
   return all;
 }

@@ -17,10 +17,10 @@ export function listControls({ asked, want, ids }) {
   const compare = h("a", { class: "button primary" });
   const clear = h("button", { class: "plain", onclick: () => want({ search: "", state: "", project: "", tag: "", from: "", to: "" }) }, "Clear filters");
   const filters = {
-    project: select("Project", "project"),
-    tag: select("Tag", "tag"),
-    from: day("Started from", "from"),
-    to: day("until", "to"),
+    project: field("Project", "project", "select"),
+    tag: field("Tag", "tag", "select"),
+    from: field("Started from", "from", "input"),
+    to: field("until", "to", "input"),
   };
   const filterMenu = menu("Filter", Object.values(filters).map((each) => each.label));
   const order = h("select", { "aria-label": "Order", class: "order", onchange: () => want({ sort: order.value }) });
@@ -28,13 +28,8 @@ export function listControls({ asked, want, ids }) {
   columnMenu.addEventListener("toggle", () => { if (columnMenu.open) fillColumns(); });
   let current = null;
 
-  function select(label, name) {
-    const input = h("select", { onchange: () => want({ [name]: input.value }) });
-    return { input, label: h("label", { class: "field spread" }, label, input) };
-  }
-
-  function day(label, name) {
-    const input = h("input", { type: "date", onchange: () => want({ [name]: input.value }) });
+  function field(label, name, tag) {
+    const input = h(tag, { type: tag === "input" && "date", onchange: () => want({ [name]: input.value }) });
     return { input, label: h("label", { class: "field spread" }, label, input) };
   }
 
@@ -99,10 +94,10 @@ export function listControls({ asked, want, ids }) {
       const keys = [...picked.keys()];
       text(compare, keys.length ? `Compare ${keys.length}` : "Compare");
       compare.title = keys.length < 2 ? "Choose two or more runs by their boxes" : "";
+      compare.role = "link"; // also where it has no address
+      compare.ariaDisabled = keys.length < 2 ? "true" : null;
       if (keys.length > 1) compare.href = at("/compare?") + new URLSearchParams(keys.map((key) => ["run", key]));
       else compare.removeAttribute("href");
-      compare.toggleAttribute("aria-disabled", false);
-      if (keys.length < 2) { compare.setAttribute("aria-disabled", "true"); compare.setAttribute("role", "link"); }
     },
   };
 }

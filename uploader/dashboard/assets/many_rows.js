@@ -123,10 +123,8 @@ export function manyRows({ label, sorted, seen }) {
       rows = all;
       table.setAttribute("aria-rowcount", rows.length + 1);
       for (const cell of head.children) {
-        const order = { [cell.dataset.column]: "ascending", [`-${cell.dataset.column}`]: "descending" };
-        cell.toggleAttribute("aria-sort", false);
-        const own = sort === cell.dataset.column ? "ascending" : sort === `-${cell.dataset.column}` ? "descending" : null;
-        if (own && order) cell.setAttribute("aria-sort", own);
+        cell.removeAttribute("aria-sort");
+        if (sort.replace("-", "") === cell.dataset.column) cell.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
       }
       place();
     },

@@ -99,7 +99,7 @@ function start(key, found) {
     if (unitOf(run.line) !== unit) return location.reload(); // its first step tells that it counts steps
     if (facts) run.facts = facts;
     if (progress) run.facts = moved(run.facts, progress, epochs?.at ?? []);
-    if (epochs) upsert(run.columns, timed(epochs));
+    if (epochs) upsert(run.columns, timed(epochs, unit));
     if (samples) upsert(run.system, samples);
     if (facts || progress || line) showFacts();
     if (epochs || facts || progress || isAll) { showEpochs(); curves.update(); }

@@ -7,6 +7,12 @@ const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3], [12, 4], [1, 5], [3, 6]
 /** How the lines of one colour differ. */
 export const dashOf = (number) => DASHES[number % DASHES.length];
 
+/** The same as a background of what stands for such a line: of ink and gaps in turn. */
+export function dashes(dash) {
+  let at = 0;
+  return dash && `repeating-linear-gradient(90deg, ${dash.map((long, part) => `${part % 2 ? "#0000" : "var(--run)"} ${at}px ${(at += long)}px`)})`;
+}
+
 /**
  * One run in charts: `key`; `unit`, "epoch" or "step"; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
  * "var(--run-3)", without which each has its own; `round`, how many others had it before; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
@@ -28,12 +34,22 @@ export function groupsOf(series) {
   return groups;
 }
 
+/** Titles by what the names of their metrics begin with: a Map. */
+export function prefixes(groups) {
+  const found = new Map();
+  for (const [title, names] of groups) {
+    const prefix = [...new Set(names.map((name) => (name.includes("/") ? name.split("/")[0] : "others")))].join(", ");
+    found.set(prefix, [...(found.get(prefix) ?? []), title]);
+  }
+  return found;
+}
+
 /** Columns without a row. */
 export const noRows = () => ({ at: [], times: [], values: {} });
 
 /** Rows with the time that each took as one of their values. */
-export function timed(rows) {
-  const values = rows.took?.some((each) => each != null) ? { "epoch time (s)": rows.took.map((each) => each && each / 1000) } : {};
+export function timed(rows, unit = "epoch") {
+  const values = rows.took?.some((each) => each != null) ? { [`${unit} time (s)`]: rows.took.map((each) => each && each / 1000) } : {};
   return { ...rows, values: { ...rows.values, ...values } };
 }
 
