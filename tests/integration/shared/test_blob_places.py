@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.postgres_server import shared_journal
+from support.postgres_server import empty_journal
 
 from journal.errors import BlobsUnavailable
 from journal.folder import Journal
@@ -20,8 +20,9 @@ NOBODY = "nobody has said where postgresql://"
 
 
 @pytest.fixture
-def url() -> str:
-    return shared_journal()
+def url() -> Iterator[str]:
+    with empty_journal() as found:
+        yield found
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_it_is_decided_once_and_known_to_whoever_has_the_journal_open(
 
 
 def test_a_place_that_cannot_be_used_is_not_decided_on(journal: Journal, tmp_path: Path) -> None:
-    with open_shared(shared_journal()) as other:
+    with empty_journal() as another, open_shared(another) as other:
         other.shared_blobs.decide(str(tmp_path / "others"))
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / NOTE).write_text("{")

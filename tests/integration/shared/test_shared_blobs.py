@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from support.contracts import hub, ultralytics
 from support.cutter import cutting
-from support.journals import rows
+from support.journals import rows, until
 from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
 from support.recordings import Recordings, recordings
 from support.resumable_storage import GcsStorage, TusStorage
@@ -159,20 +159,34 @@ def test_a_kill_in_the_middle_leaves_nothing_that_could_be_taken_for_the_whole(p
     assert read(blobs, sha256) == LARGE
 
 
-def test_where_all_are_gone_none_is_missing_and_none_is_put(place: str, blobs: BlobPlace, tmp_path: Path) -> None:
-    """As in a folder that is not mounted, and at another endpoint with a bucket of the same name."""
-    sha256 = put(blobs, CONTENT)
+@contextmanager
+def hidden(place: str, sha256: str) -> Iterator[None]:
+    """Leave an empty place there, as in a folder that is not mounted, or at another endpoint; bring all back."""
     if place.startswith("s3:"):
         client = object_blobs.ObjectBlobs(place, JOURNAL)._objects
-        client.delete(NOTE)
-        client.delete(sha256)
-    else:
-        Path(place).rename(tmp_path / "unmounted")
-        Path(place).mkdir()
-    for attempt in (lambda: blobs.find(sha256), lambda: put(blobs, b"weights")):
-        with pytest.raises(BlobsUnavailable, match=f"has no {NOTE}"):
-            attempt()
-    assert blobs.names() == []
+        there = {name: client.get(name) for name in (NOTE, sha256)}
+        for name in there:
+            client.delete(name)
+        yield
+        for name, content in there.items():
+            client.put(name, content)
+        return
+    unmounted = Path(f"{place} unmounted")
+    Path(place).rename(unmounted)
+    Path(place).mkdir()
+    yield
+    Path(place).rmdir()
+    unmounted.rename(place)
+
+
+def test_where_all_are_gone_none_is_missing_and_none_is_put(place: str, blobs: BlobPlace) -> None:
+    sha256 = put(blobs, CONTENT)
+    with hidden(place, sha256):
+        for attempt in (lambda: blobs.find(sha256), lambda: put(blobs, b"weights")):
+            with pytest.raises(BlobsUnavailable, match=f"has no {NOTE}"):
+                attempt()
+        assert blobs.names() == []
+    assert read(blobs, sha256) == CONTENT
 
 
 def test_two_journals_do_not_share_a_place(place: str, blobs: BlobPlace) -> None:
@@ -346,8 +360,9 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_a_large_one_takes_no_more_memory_than_a_few_of_its_parts(place: str, blobs: BlobPlace) -> None:
-    command = [sys.executable, "-c", MEMORY, place, JOURNAL, str(200 << 20)]
+def test_a_large_one_takes_no_more_memory_than_a_few_of_its_parts(bucket: str) -> None:
+    claimed(bucket)
+    command = [sys.executable, "-c", MEMORY, bucket, JOURNAL, str(200 << 20)]
     grown = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert grown < 24 << 20
 
@@ -377,13 +392,36 @@ def test_a_drain_sends_what_the_store_keeps(journals: Recordings, blobs: BlobPla
         assert [request.body for request in server.requests if request.method == "PUT"] == [CONTENT]
 
 
-def test_a_drain_sets_one_that_is_missing_aside_and_keeps_all_while_the_store_is_away(
-    journals: Recordings, place: str, blobs: BlobPlace, tmp_path: Path
-) -> None:
+def test_a_drain_sets_one_that_is_missing_aside(journals: Recordings, blobs: BlobPlace) -> None:
     blobs.remove(kept_elsewhere(journals, blobs))
     with scripted_server() as server:
         [destination] = journals.drain(server.url).destinations
         assert destination.dead == 1
-    [(state, told)] = rows(journals.journal.path, "SELECT state, last_error FROM deliveries WHERE lane = 'upload'")
+    state, told = upload_row(journals)
     assert state == "dead"
     assert "it was removed or given up; `collect` brings it from the machine with" in told
+
+
+def test_a_drain_sends_all_else_while_the_store_is_away_and_then_the_rest(
+    journals: Recordings, place: str, blobs: BlobPlace
+) -> None:
+    sha256 = kept_elsewhere(journals, blobs)
+    with scripted_server() as server:
+        with hidden(place, sha256), journals.draining(server.url):
+            until(lambda: upload_row(journals)[1] != "" and left(journals) == ["checkpoint", "training_complete"])
+        state, told = upload_row(journals)
+        assert (state, f"has no {NOTE}" in told) == ("pending", True)
+        assert [one for one in server.requests if one.method == "PUT"] == []
+        [destination] = journals.drain(server.url).destinations
+        assert (destination.state, destination.dead) == ("up to date", 0)
+        assert [one.body for one in server.requests if one.method == "PUT"] == [CONTENT]
+
+
+def upload_row(journals: Recordings) -> tuple[str, str]:
+    found = rows(journals.journal.path, "SELECT state, coalesce(last_error, '') FROM deliveries WHERE lane = 'upload'")
+    return found[0] if found else ("", "")
+
+
+def left(journals: Recordings) -> list[str]:
+    query = "SELECT DISTINCT kind FROM deliveries WHERE state != 'delivered' ORDER BY kind"
+    return [kind for (kind,) in rows(journals.journal.path, query)]
