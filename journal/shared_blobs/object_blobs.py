@@ -78,8 +78,7 @@ class ObjectBlobs:
 
     def put(self, file: OpenedContent, sha256: str, size: int, between: Callable[[], object] = lambda: None) -> None:
         """Keep a file's bytes; see `SharedBlobs`."""
-        self._require()
-        there = self._objects.size(sha256)
+        there = self.size(sha256)
         if there == size and self._objects.digest(sha256) == sha256:
             return
         chunks = checked_chunks(file, sha256, size, between)

@@ -14,6 +14,7 @@ from support.postgres_server import empty_journal
 from journal.errors import BlobsUnavailable
 from journal.folder import Journal
 from journal.opening import open_shared
+from journal.shared_blobs.blob_places import decide
 from journal.shared_blobs.shared_store import NOTE
 
 NOBODY = "nobody has said where postgresql://"
@@ -65,6 +66,8 @@ def test_it_is_decided_once_and_known_to_whoever_has_the_journal_open(
             assert file.read(10) == b"weights"
         with pytest.raises(ValueError, match=f"keeps its checkpoints in {place}, which is decided once"):
             other.shared_blobs.decide(str(tmp_path / "elsewhere"))
+    with journal.begin() as connection:
+        assert decide(connection, str(tmp_path / "elsewhere")) == place  # of two at the same moment, the later one
     assert (facts(journal), (tmp_path / "elsewhere").exists()) == ([place], False)
 
 
