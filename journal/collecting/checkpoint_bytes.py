@@ -54,27 +54,33 @@ class NodeBlobs:
         return iter(())
 
 
-def bring(node: Journal, outbox: Journal, runs: Collection[str]) -> Restored:
-    """Bring the bytes that are needed and not there; return what came of it.
+def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restored) -> None:
+    """Bring the bytes that are needed and not there, and add what comes of it to `brought`.
 
     Args:
         node: Has them.
         outbox: The shared journal.
         runs: The node's runs whose checkpoints to look at.
+        brought: What was brought so far.
 
     Raises:
-        JournalError: One of them cannot be used, or the store that keeps the bytes.
+        BlobError: The store that keeps them cannot be used now.
+        JournalError: One of the journals cannot be.
     """
-    brought = Restored()
+    if absent := lacking(node, outbox, runs):
+        restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), brought)
+
+
+def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
+    """Return the sha256 of those that are needed and not there."""
     with node.begin(read_only=True) as connection:
         needed = _needed(connection, runs)
-    if needed:
-        with outbox.begin(read_only=True) as connection:
-            needed -= contents.arrived(connection, runs)
-            there = _there(connection, {sha256 for _, sha256 in needed})
-        lacking = sorted({sha256 for _, sha256 in needed} - there)
-        restore_checkpoints(outbox, NodeBlobs(node), lacking, brought)
-    return brought
+    if not needed:
+        return set()
+    with outbox.begin(read_only=True) as connection:
+        needed -= contents.arrived(connection, runs)
+        sha256s = {sha256 for _, sha256 in needed}
+        return sha256s - _there(connection, sha256s)
 
 
 def _needed(connection: Connection, runs: Collection[str]) -> set[tuple[str, str]]:

@@ -8,8 +8,8 @@ belongs to a server that may since have been restored, or replaced by another th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,8 +18,11 @@ from sqlalchemy import Row
 from journal.collecting import brought, checkpoint_bytes, exchange, node_events
 from journal.collecting.brought import Note, Reached
 from journal.collecting.exchange import Telling
+from journal.errors import BlobError
 from journal.folder import Journal
+from journal.mirror import needed_checkpoints
 from journal.mirror.journal_reader import JournalReader
+from journal.mirror.restoring import Restored
 from journal.outbox import results_intake
 from journal.outbox.run_results import SessionEnd
 from journal.retention import prunable
@@ -73,6 +76,42 @@ class _Both(NamedTuple):
     node: Journal
     reader: JournalReader
     outbox: Journal
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of a session.
+
+    Attributes:
+        session: Its row.
+        newest: The id of the journal's last event that is wanted.
+        note: How far it was brought; None if it is not there.
+        waiting: Checkpoints whose events wait.
+    """
+
+    session: Row[Any]
+    newest: int
+    note: Note | None
+    waiting: Collection[str]
+
+    def ready(self, groups: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
+        """Yield groups of events up to the first that waits; one of none where the session is to be made."""
+        is_first = True
+        for group in groups:
+            ready = group[: self._ready(group)]
+            if ready or (is_first and self.note is None):
+                yield ready
+            is_first = False
+            if len(ready) < len(group):
+                return
+        if is_first and self.note is None:
+            yield []
+
+    def _ready(self, group: Sequence[Entry]) -> int:
+        """Return how many events come before the first that waits."""
+        if not self.waiting:
+            return len(group)
+        saved = (needed_checkpoints.saved(_columns(entry)) in self.waiting for entry in group)
+        return next((index for index, waits in enumerate(saved) if waits), len(group))
 
 
 class Collecting:
@@ -153,12 +192,11 @@ class Collecting:
         new = [one for one in sessions if one.id in lowest or self._is_behind(one.uuid, notes.get(one.uuid))]
         results, told = self._of_node.changed(both.node, collected.runs)
         exchange.bring(both.outbox, results, has_events=False)
-        if new:
-            both.node.flush()  # nothing leaves the machine that a power cut could still take from it
-            self._bring_bytes(both, collected)
-        for session in new:
-            reached = self._begin_at(both, session, lowest.get(session.id), notes.get(session.uuid), newest)
-            collected.events += self._bring_session(both, session, reached, newest, notes.get(session.uuid))
+        with self._bytes_first(both, collected, is_new=bool(new)) as waiting:
+            for session in new:
+                reached = self._begin_at(both, session, lowest.get(session.id), notes.get(session.uuid), newest)
+                wanted = _Wanted(session, newest, notes.get(session.uuid), waiting)
+                collected.events += self._bring_session(both, wanted, reached)
         collected.refused += exchange.bring(both.outbox, results, has_events=True)
         self._of_node.note(told)
         self._seen = newest
@@ -168,11 +206,26 @@ class Collecting:
         known = self._reached.get(session)
         return known is None or note != known.note()
 
-    def _bring_bytes(self, both: _Both, collected: Collected) -> None:
-        restored = checkpoint_bytes.bring(both.node, both.outbox, collected.runs)
-        collected.checkpoints, collected.bytes = restored.checkpoints, restored.bytes
-        collected.missing = self._missing = restored.missing
-        collected.refused += restored.damaged
+    @contextmanager
+    def _bytes_first(self, both: _Both, collected: Collected, *, is_new: bool) -> Iterator[Collection[str]]:
+        """Bring the bytes of checkpoints; provide those that cannot be brought now, whose events wait for them.
+
+        What else was recorded does not wait. At the end it is raised what was in the way.
+        """
+        brought, waiting, error = Restored(), set[str](), None
+        try:
+            if is_new:
+                both.node.flush()  # nothing leaves the machine that a power cut could still take from it
+                checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought)
+        except BlobError as found:
+            waiting, error = checkpoint_bytes.lacking(both.node, both.outbox, collected.runs), found
+        if is_new:
+            self._missing = brought.missing
+        collected.checkpoints, collected.bytes, collected.missing = brought.checkpoints, brought.bytes, self._missing
+        collected.refused += brought.damaged
+        yield waiting.difference(brought.missing)
+        if error:
+            raise error
 
     def _begin_at(self, both: _Both, session: Row[Any], lowest: int | None, note: Note | None, newest: int) -> Reached:
         """Return how far a session was brought."""
@@ -199,18 +252,19 @@ class Collecting:
             reached.add(group)
         return reached
 
-    def _bring_session(self, both: _Both, session: Row[Any], reached: Reached, newest: int, note: Note | None) -> int:
+    def _bring_session(self, both: _Both, wanted: _Wanted, reached: Reached) -> int:
         """Bring a session's events from where it was reached; return how many were new."""
-        header, new = node_events.header(both.reader, session), 0
-        groups = node_events.groups(both.reader, session.id, newest, after=reached.last)
-        for group in groups if note else _at_least_one(groups):
+        session, new = wanted.session.uuid, 0
+        header = node_events.header(both.reader, wanted.session)
+        groups = node_events.groups(both.reader, wanted.session.id, wanted.newest, after=reached.last)
+        for group in wanted.ready(groups):
             reached = reached.copy()
             reached.add(group)
-            name = f"collected/{self._place}/{session.uuid}/{reached.last}"
+            name = f"collected/{self._place}/{session}/{reached.last}"
             with both.outbox.begin(concurrent=True) as connection:
                 new += fallback_intake.add_whole(connection, name, header, [_columns(entry) for entry in group])
-                brought.write(connection, session.uuid, self._place, reached.note())
-        self._reached[session.uuid] = reached
+                brought.write(connection, session, self._place, reached.note())
+        self._reached[session] = reached
         return new
 
     def _tell_ends(self, outbox: Journal, ends: dict[str, SessionEnd]) -> None:
@@ -231,16 +285,6 @@ class Collecting:
         if results:
             self._of_node.note_all(both.node, [one.run.id for one in results])
         self._look_due = self._clock() + max(RECEIPTS_SECONDS, _COST * (self._clock() - began))
-
-
-def _at_least_one(groups: Any) -> Any:
-    """Yield groups of events, or one of none: a session without events is there, too."""
-    is_any = False
-    for group in groups:
-        is_any = True
-        yield group
-    if not is_any:
-        yield []
 
 
 def _columns(entry: Entry) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import journal
 from journal.clock import utc_now
 from journal.collecting import node_events
 from journal.collecting.collecting import Collecting
+from journal.errors import BlobsUnavailable
 from journal.folder import Journal
 from journal.mirror import segments
 from journal.mirror.journal_reader import JournalReader
@@ -218,6 +219,26 @@ def test_needed_checkpoints_come_before_their_events(
     assert (collected.checkpoints, collected.missing) == (2, [])
     assert sorted(outbox.blobs.names()) == sorted({new, best} - {old})
     assert Collecting(node.journal, outbox).step().checkpoints == 0
+
+
+def test_what_was_recorded_before_a_checkpoint_does_not_wait_for_its_bytes(
+    node: Bench, outbox: Journal, tmp_path: Path
+) -> None:
+    node.event("training_started")
+    node.checkpoint(b"old")
+    sha256 = node.checkpoint(b"new")
+    node.event("epoch_end")
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    collecting = Collecting(node.journal, outbox)
+    with pytest.raises(BlobsUnavailable):
+        collecting.step()
+    assert [kind for (kind,) in there(outbox, "SELECT kind FROM events ORDER BY seq")] == [
+        "training_started",
+        "checkpoint",
+    ]
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    assert collecting.step().events == 2
+    assert (there(outbox), outbox.blobs.names()) == (events_of(node), [sha256])
 
 
 def test_a_checkpoint_that_nobody_has_is_named(node: Bench, outbox: Journal) -> None:
