@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, c
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
 from journal.outbox.announcements import Announcement, announce
-from journal.outbox.due import due, waiting
+from journal.outbox.due import due, timely, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
 from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
@@ -100,7 +100,7 @@ class Claims:
         lease, spacing = timedelta(seconds=lease_seconds), timedelta(seconds=upload_spacing_seconds)
         values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
         values |= plausible_times.values(now, lease, soon=SOON, spaced_before=-spacing, leased_until=lease)
-        with self._begin() as connection:
+        with self._begin(concurrent=True) as connection:
             living = live(connection, now)
             values |= {"live_runs": living.runs, "live_sessions": living.sessions}
             rows = _chosen(connection, wanted, values)
@@ -116,7 +116,7 @@ class Claims:
         until = to_text(now + timedelta(seconds=lease_seconds))
         ours = (_D.c.id == bindparam("delivery_id"), _D.c.fence == bindparam("held_fence"), _D.c.state == "claimed")
         claims = [{"delivery_id": claim.delivery_id, "held_fence": claim.fence} for claim in held]
-        with self._begin() as connection:
+        with self._begin(concurrent=True) as connection:
             if claims:
                 connection.execute(update(_D).where(*ours).values(lease_until=until), claims)
 
@@ -146,18 +146,20 @@ class Claims:
         return {lane: min(times) for lane, times in found.items() if times}
 
     def take_over(self, now: datetime, *, is_alone: bool = True) -> int:
-        """Let deliveries that wait be tried at once, except where the platform asked for the wait; return how many.
+        """Let what is claimed, or waits, be tried at once, unless the platform asked for the wait; return how many.
 
         What waits longer than a platform may ask for was written before the clock was set back.
 
         Args:
             now: The current time.
-            is_alone: Whether nobody else is at work, as for who holds the drain's lock: what is claimed is pending
-                again, too.
+            is_alone: Whether nobody else is at work, as for who holds the drain's lock. Otherwise nothing is changed:
+                what is claimed and what waits is others', and their leases run out.
         """
+        if not is_alone:
+            return 0
         values = plausible_times.values(now)
         with self._begin() as connection:
-            released = connection.execute(_RELEASE_ALL).rowcount if is_alone else 0
+            released = connection.execute(_RELEASE_ALL).rowcount
             due = {"due": values["now"], "longest_hold": values["latest_hold"]}
             return released + connection.execute(_MAKE_DUE, due).rowcount
 
@@ -174,10 +176,15 @@ _MAKE_DUE = (
 
 
 def _chosen(connection: Connection, wanted: Sequence[Wanted], values: Mapping[str, Any]) -> list[Row[Any]]:
-    """Return the rows of what may be sent now, lane by lane, in the order in which they are to go."""
+    """Return the rows of what may be sent now, lane by lane, in the order in which they are to go.
+
+    Each is looked at again as it is locked, for registrations were not locked before: of one name all who claim at the
+    same time choose the same one, and who locks it first has it.
+    """
     chosen = [id_ for one in wanted for id_ in _choose(connection, one, values)]
-    by_id = {row.id: row for row in connection.execute(_BY_ID, {"ids": json.dumps(chosen)})} if chosen else {}
-    return [by_id[id_] for id_ in chosen]
+    parameters = {**values, "ids": json.dumps(chosen)}
+    by_id = {row.id: row for row in connection.execute(_BY_ID, parameters)} if chosen else {}
+    return [by_id[id_] for id_ in chosen if id_ in by_id]
 
 
 def _choose(connection: Connection, wanted: Wanted, values: Mapping[str, Any]) -> list[int]:
@@ -233,7 +240,8 @@ _BY_ID = (
     )
     .join(_T, and_(_T.c.run_id == _D.c.run_id, _T.c.destination_id == _D.c.destination_id))
     .join(_R, _R.c.id == _D.c.run_id)
-    .where(is_named(_D.c.id, "ids"))
+    .where(is_named(_D.c.id, "ids"), tables.is_open(_D), timely())
+    .with_for_update(of=_D, skip_locked=True, key_share=True)
 )
 _MARK = (
     update(_D)

@@ -32,6 +32,9 @@ def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[
 
     Not for the bodies, which are read of those alone that are taken: sorting would hold all of them in memory. Of
     registrations all that are open, as later runs of the same name may wait for them.
+
+    Where others claim at the same time, as in a shared journal, what they have locked is left out, and what this finds
+    is locked. Registrations are not: whoever chooses among them has to see all that are under way.
     """
     query = _sendable(lane, some_runs)
     size = func.length(_D.c.body).label("size")
@@ -40,17 +43,19 @@ def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[
             _D.c.state == "claimed", plausible_times.attempt_is_due(), _D.c.next_attempt_at <= bindparam("soon")
         )
         query = query.add_columns(size, _D.c.attempts, _R.c.project, _R.c.name)
-        query = query.add_columns(_timely().label("timely"), is_soon.label("soon"))
+        query = query.add_columns(timely().label("timely"), is_soon.label("soon"))
         return query.where(_T.c.state == "new").order_by(tables.RUN_NUMBER)
     is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
-    query = query.add_columns(size).where(_timely(), is_live if queue == "live" else ~is_live)
+    query = query.add_columns(size).where(timely(), is_live if queue == "live" else ~is_live)
     if lane == "upload":
         query = query.where(or_(~_is_spaced(), plausible_times.has_come(_T.c.last_upload_at, "spaced_before")))
     order = [_D.c.attempts, _D.c.id] if least_tried else [_D.c.id]
-    return query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
+    query = query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
+    # An upload's target is changed with it, and planning changes a target before its deliveries.
+    return query.with_for_update(of=[_D, _T] if lane == "upload" else _D, skip_locked=True, key_share=True)
 
 
-def _timely() -> ColumnElement[bool]:
+def timely() -> ColumnElement[bool]:
     """Return the condition for deliveries whose wait is over, or whose lease has expired."""
     return or_(
         and_(_D.c.state == "pending", plausible_times.attempt_is_due()),

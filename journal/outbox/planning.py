@@ -43,8 +43,8 @@ class Plans:
             StaleClaim: Another drain planned for this target meanwhile, or a person dropped it; nothing was written.
         """
         run, destination = target.run.id, target.destination.id
-        with self._begin() as connection:
-            _advance(connection, target, through, stage)
+        with self._begin(concurrent=True) as connection:
+            _advance(connection, target, through, stage)  # whoever else plans for it waits, and finds it moved
             if planned:
                 spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
                 now = now_text()

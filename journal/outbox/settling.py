@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, exists, func, insert, or_, select, update
@@ -58,11 +59,15 @@ class Settlement:
         self._begin = begin
 
     def record(self, finished: Sequence[Outcome], *, now: datetime) -> list[Outcome]:
-        """Write what attempts came to, all in one transaction; return those that another drain has overtaken."""
+        """Write what attempts came to, all in one transaction; return those that another drain has overtaken.
+
+        Where a run is blocked it is alone: nobody then claims more of it by what was so a moment ago.
+        """
         if not finished:
             return []
+        blocks = any(outcome.block for outcome in finished)
         moment = to_text(now)
-        with self._begin() as connection:
+        with self._begin(concurrent=not blocks) as connection:
             current = _fences(connection, [outcome.claim.delivery_id for outcome in finished])
             valid = [one for one in finished if current.get(one.claim.delivery_id) == one.claim.fence]
             _write(connection, valid, moment)
@@ -123,18 +128,26 @@ def _write(connection: Connection, valid: Sequence[Outcome], now: str) -> None:
     if failed:
         connection.execute(insert(tables.attempts), failed)
     if reached := {outcome.claim.destination_id for outcome in valid if outcome.result == "delivered"}:
-        connection.execute(obstacles.REMOVE, [{"destination_id": one} for one in reached])
-    for outcome in valid:
-        if outcome.ids is not None or outcome.signals or outcome.block:
-            _update_target(connection, outcome, now)
+        connection.execute(obstacles.REMOVE, [{"destination_id": one} for one in sorted(reached)])
+    telling = [one for one in valid if one.ids is not None or one.signals or one.block]
+    for outcome in sorted(telling, key=_TARGET):  # all lock targets in one order
+        _update_target(connection, outcome, now)
+
+
+_TARGET = attrgetter("claim.run.id", "claim.destination_id")
 
 
 def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    """Return the fence of each of these deliveries that is still claimed."""
+    """Return the fence of each of these deliveries that is still claimed; nobody changes it until they are settled."""
     return {row.id: row.fence for row in connection.execute(_FENCES, {"ids": json.dumps(ids)})}
 
 
-_FENCES = select(_D.c.id, _D.c.fence).where(is_named(_D.c.id, "ids"), _D.c.state == "claimed")
+_FENCES = (
+    select(_D.c.id, _D.c.fence)
+    .where(is_named(_D.c.id, "ids"), _D.c.state == "claimed")
+    .order_by(_D.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 def _settlement(outcome: Outcome, now: str) -> dict[str, Any]:
@@ -167,7 +180,7 @@ def _update_target(connection: Connection, outcome: Outcome, now: str) -> None:
     here = update(_T).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
     if outcome.ids is not None:
         query = select(_T.c.ids).where(_T.c.run_id == run_id, _T.c.destination_id == destination_id)
-        known = json.loads(connection.execute(query).scalar_one())
+        known = json.loads(connection.execute(query.with_for_update(key_share=True)).scalar_one())
         connection.execute(here.values(state="registered", reason=None, ids=encode({**known, **outcome.ids})))
     if outcome.block:
         connection.execute(here.values(state="blocked", reason=_storable(outcome.block)))

@@ -12,7 +12,6 @@ EVENTS_OF_RUN = 0x55504C4A  # "UPLJ"
 """Taken by the trigger `place_event`, with a hash of the run's id, before an event is given an id."""
 _JOURNAL = EVENTS_OF_RUN + 1
 _SCHEMA = EVENTS_OF_RUN + 2
-_REGISTRATIONS = EVENTS_OF_RUN + 3
 
 ALONE = text(f"SELECT pg_advisory_xact_lock({_JOURNAL}, 0)")
 """Waits until nobody else writes to the journal, and keeps it so."""
@@ -20,5 +19,3 @@ AMONG_OTHERS = text(f"SELECT pg_advisory_xact_lock_shared({_JOURNAL}, 0)")
 """Waits until nobody writes `ALONE`, and lets nobody begin to."""
 MIGRATION = text(f"SELECT pg_advisory_xact_lock({_SCHEMA}, 0)")
 """Waits until nobody else makes or changes the tables."""
-REGISTRATIONS = text(f"SELECT pg_try_advisory_xact_lock({_REGISTRATIONS}, :destination_id)")
-"""Whether nobody else claims registrations at a destination at this moment."""

@@ -24,7 +24,10 @@ from journal.storage.backend import Begin
 SCHEMA = "uploader"
 """The tables are in this schema, beside whatever else the database holds."""
 # A server that vanished is noticed within a minute, and a process that hangs keeps others waiting no longer.
-_SETTINGS = f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
+_SETTINGS = (
+    f"-c search_path={SCHEMA} -c default_transaction_isolation=read\\ committed"
+    " -c idle_in_transaction_session_timeout=60s -c lock_timeout=30s"
+)
 _CONNECTING = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 _READING = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _NOW = text("SELECT clock_timestamp()")
