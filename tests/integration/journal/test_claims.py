@@ -327,6 +327,15 @@ def test_releasing_all_frees_what_a_killed_drain_held(registered: Bench) -> None
     assert len(registered.record(Outcome(ours, "delivered"))) == 1
 
 
+def test_beginning_beside_others_changes_nothing(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    backing_off, _ = registered.claim()
+    registered.record(Outcome(backing_off, "retry", error="503", next_attempt_at=to_text(later(60))))
+    before = rows(registered.journal.path, "SELECT * FROM deliveries ORDER BY id")
+    assert registered.outbox.claims.take_over(utc_now(), is_alone=False) == 0
+    assert rows(registered.journal.path, "SELECT * FROM deliveries ORDER BY id") == before
+
+
 def test_only_the_dead_letters_that_are_named_are_retried(registered: Bench) -> None:
     registered.plan(registered.message(stage=2), registered.message(stage=2))
     one, other = registered.claim()

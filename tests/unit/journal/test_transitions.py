@@ -12,7 +12,7 @@ from support.journals import Bench, bench, later, rows
 
 from journal.records import OPEN_STATES, SETTLED_STATES, TRANSITIONS, Claim, Outcome
 
-ACTIONS = {"plan": 5, "claim": 8, "record": 10, "wait": 3, "renew": 1, "take_over": 1, "make_due": 1, "retry": 2}
+ACTIONS = {"plan": 5, "claim": 8, "record": 10, "wait": 3, "renew": 1, "take_over": 1, "retry": 2}
 ACTIONS |= {"drop": 1}
 RESULTS = {"delivered": 4, "retry": 2, "release": 1, "dead": 2, "superseded": 1}
 BROKEN = """
@@ -62,9 +62,6 @@ class Drains:
 
     def take_over(self) -> None:
         self.at.outbox.claims.take_over(self.now)
-
-    def make_due(self) -> None:
-        self.at.outbox.claims.take_over(self.now, is_alone=False)
 
     def retry(self) -> None:
         self.at.journal.retry()
