@@ -43,8 +43,8 @@ class Notices:
     def _listen(self) -> None:
         with suppress(DBAPIError):  # the server is away: the next time
             borrowed = self._engine.raw_connection()
+            connection: Any = borrowed.driver_connection  # which what is detached does not tell any more
             borrowed.detach()
-            connection: Any = borrowed.driver_connection
             connection.autocommit = True
             connection.execute(f"LISTEN {_NAME}")
             self._connection = connection

@@ -96,6 +96,17 @@ def test_an_idle_node_asks_the_server_nothing(node: Bench, outbox: Journal, monk
     assert collecting.step().events == 0
 
 
+def test_drains_that_wait_hear_of_what_comes_in(node: Bench, outbox: Journal) -> None:
+    changes = outbox.changes()
+    changes.note()
+    assert not changes.are_any()
+    node.event()
+    Collecting(node.journal, outbox).step()
+    assert changes.are_any()
+    changes.note()
+    assert not changes.are_any()
+
+
 def test_copies_and_many_collectors_at_once_double_nothing(
     node: Bench, outbox: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
