@@ -1,17 +1,22 @@
-"""Reading an object piece by piece, from anywhere in it, in bounded memory."""
+"""Reading an object piece by piece, from anywhere in it, in bounded memory.
+
+Once it is read on, the next part is fetched while one is sent, so that neither the store nor the platform waits for the
+other. The thread for that begins and ends here.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 PARTS = 2
-"""Parts in memory: a chunk of an upload is digested before it is sent, and then read again."""
+"""Parts in memory, besides the one that comes: a chunk of an upload is digested, and then read again to be sent."""
 
 
 class RangedReader:
-    """An object, open for reading; see `journal.records.OpenedContent`.
+    """An object, open for reading; see `journal.records.OpenedContent`. One thread uses it.
 
     Each part is fetched by one short request of its own, so that a slow platform holds up no answer of the store.
     """
@@ -27,6 +32,8 @@ class RangedReader:
         self._fetch, self._size, self._length = fetch, size, part
         self._position = 0
         self._parts: OrderedDict[int, bytes] = OrderedDict()
+        self._thread: ThreadPoolExecutor | None = None
+        self._coming: tuple[int, Future[bytes]] | None = None
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
@@ -43,13 +50,31 @@ class RangedReader:
         return self._position
 
     def close(self) -> None:
-        """Let go of what was fetched."""
+        """Let go of what was fetched, and wait for what still comes."""
         self._parts.clear()
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
 
     def _part(self, start: int) -> bytes:
         if start not in self._parts:
             while len(self._parts) >= PARTS:  # before the next one comes
                 self._parts.popitem(last=False)
-            self._parts[start] = self._fetch(start, min(self._length, self._size - start))
+            self._parts[start] = self._taken(start)
+            if start - self._length in self._parts:
+                self._look_ahead(start + self._length)
         self._parts.move_to_end(start)
         return self._parts[start]
+
+    def _taken(self, start: int) -> bytes:
+        coming, self._coming = self._coming, None
+        if coming is not None and coming[0] == start:
+            return coming[1].result()
+        return self._fetched(start)
+
+    def _fetched(self, start: int) -> bytes:
+        return self._fetch(start, min(self._length, self._size - start))
+
+    def _look_ahead(self, start: int) -> None:
+        if start < self._size:
+            self._thread = self._thread or ThreadPoolExecutor(1, "blob-reader")
+            self._coming = start, self._thread.submit(self._fetched, start)

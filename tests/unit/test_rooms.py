@@ -34,6 +34,7 @@ OWNERS = {
         "journal/storage/flusher.py",
         "journal/storage/background_sync.py",
         "journal/mirror/fetching.py",
+        "journal/shared_blobs/ranged_reader.py",
     ),
     "signal.signal": ("uploader/commands/",),
     "os.environ": (
