@@ -26,7 +26,19 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
     """
     told = {name: _numbers_of([row.get(name) for row in rows]) for name in dict.fromkeys(chain.from_iterable(rows))}
     values = {name: column for name, column in told.items() if any(value is not None for value in column)}
-    return Columns(list(at), list(times), values)
+    return Columns(list(at), list(times), values, gaps=_gaps(at, rows, values))
+
+
+def _gaps(
+    at: Sequence[float], rows: Sequence[Mapping[str, Any]], values: Mapping[str, Sequence[Number]]
+) -> dict[str, list[float]]:
+    """Return where each column was told, but is no number."""
+    found = {
+        name: [place for place, row, value in zip(at, rows, column, strict=True) if value is None and name in row]
+        for name, column in values.items()
+        if None in column
+    }
+    return {name: places for name, places in found.items() if places}
 
 
 def _numbers_of(column: list[Any]) -> list[Number]:

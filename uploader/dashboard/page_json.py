@@ -94,7 +94,9 @@ def first_curves(found: RunNews) -> dict[str, Any]:
 def some_curves(found: RunNews, names: Sequence[str], *, times: bool = False) -> dict[str, Any]:
     """Return some of a run's curves, and when its epochs happened if that is asked for."""
     values = {name: found.epochs.values[name] for name in names if name in found.epochs.values}
-    return {"at": found.epochs.at, "values": values, **({"times": found.epochs.times} if times else {})}
+    gaps = {name: found.epochs.gaps[name] for name in values if name in found.epochs.gaps}
+    more = {"times": found.epochs.times} if times else {}
+    return {"at": found.epochs.at, "values": values, "gaps": gaps, **more}
 
 
 def pictures(found: Sequence[Picture]) -> list[dict[str, Any]]:

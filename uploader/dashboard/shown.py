@@ -98,6 +98,7 @@ class Columns:
         values: A column for each name, as long as `at`.
         took: How many milliseconds each row took, None where that is not known; or empty.
         arrived: When each row arrived, or empty.
+        gaps: Where a row told of a column, but no finite number, by the column's name: a line does not go across.
     """
 
     at: Sequence[float] = ()
@@ -105,6 +106,7 @@ class Columns:
     values: Mapping[str, Sequence[Number]] = field(default_factory=dict)
     took: Sequence[Number] = ()
     arrived: Sequence[str | None] = ()
+    gaps: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -167,6 +168,24 @@ def test_times_come_when_curves_are_drawn_by_them(browser, address):
         page.wait_for_selector(".plot[aria-valuetext^='0:50']")
     with visited(browser, address, f"{ALL}&x=time") as page:
         page.wait_for_selector(".plot[aria-valuetext^='0:50']")
+
+
+class Gapped(ShownRuns):
+    """Epochs told a metric that is looked at first, and one that is not, but no number."""
+
+    def _columns(self, key, epochs):
+        return replace(super()._columns(key, epochs), gaps={"metrics/recall(B)": [2], "lr": [3]})
+
+
+def test_a_line_does_not_go_across_what_was_told_and_is_no_number(browser):
+    with shown(Gapped()) as address, visited(browser, address, ALL) as page:
+        gaps = page.evaluate(
+            "keys => import('/assets/compared.js').then(async ({ comparedRuns, askCurves }) => {"
+            "const runs = await comparedRuns(keys); const first = { ...runs[0].epochs.gaps };"
+            "await askCurves(runs, ['lr']); return [first, runs[0].epochs.gaps]; })",
+            KEYS,
+        )
+    assert gaps == [{"metrics/recall(B)": [2]}, {"metrics/recall(B)": [2], "lr": [3]}]
 
 
 def test_what_is_deleted_or_was_never_there_leaves_the_others(browser, address, runs):

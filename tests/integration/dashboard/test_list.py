@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from support.browsers import visited
@@ -39,6 +39,16 @@ def names(page):
 
 def query(page):
     return dict(parse_qsl(urlsplit(page.url).query))
+
+
+def test_runs_that_are_chosen_are_read_before_somebody_compares_them(page):
+    def is_for(key):
+        return lambda each: each.method == "HEAD" and each.url.endswith(f"/data/curves?key={quote(key, safe='')}")
+
+    with page.expect_request(is_for(KEYS[0])):
+        page.get_by_label("Compare run-0").check()
+    with page.expect_request(is_for(KEYS[0])):  # since its address names it
+        page.reload()
 
 
 def test_trouble_comes_first_then_what_runs_then_the_newest(page):

@@ -342,3 +342,11 @@ def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(told: Told, says
     told.start()
     told.event("epoch_end", {"epoch": 11, "metrics": {"loss": 1.0}, **says})
     assert told.source.runs().runs[0].step == step
+
+
+def test_what_an_epoch_told_and_is_no_number_is_a_gap(told: Told) -> None:
+    told.start()
+    for number, loss in enumerate((1.0, None, 0.5)):
+        told.event("epoch_end", {"epoch": number, "metrics": {"loss": loss}})
+    epochs = told.source.news(KEY).epochs
+    assert (epochs.values, epochs.gaps) == ({"loss": [1.0, None, 0.5]}, {"loss": [1]})

@@ -121,7 +121,7 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     const names = groups.get(title) ?? [];
     return series.flatMap((run, number) => names.filter((name) => !run.hidden && run.columns.values[name]).map((name) => {
       const at = names.indexOf(name);
-      const gaps = run.others?.filter((each) => each.name === name).map(({ epoch }) => run.columns.at.indexOf(epoch));
+      const gaps = run.columns.gaps?.[name]?.map((place) => run.columns.at.indexOf(place));
       const raw = valuesOf(run.columns.values[name], axis.rows[number], axis.xs.length, state.log, gaps);
       const best = run.columns.at.indexOf(run.best ?? NaN);
       return {

@@ -3,7 +3,7 @@
 import { data } from "./base.js";
 import { mainFirst } from "./run_columns.js";
 import { took } from "./run_rows.js";
-import { upsert } from "./series.js";
+import { noRows, upsert } from "./series.js";
 import { duration } from "./words.js";
 
 /** Among the names of metrics, what stands for the times of epochs. */
@@ -12,10 +12,10 @@ export const TIMES = "";
 /** Ask for runs with their first curves, by key; of the others there are only their names. */
 export async function comparedRuns(keys) {
   return Object.entries(await data("/data/curves", keys.map((key) => ["key", key]))).map(([key, { names, epochs, ...told }]) => {
-    const { at, values } = epochs;
+    const { at, values, gaps } = epochs;
     const none = () => at.map(() => null);
     const all = Object.fromEntries(names.map((name) => [name, values[name] ?? none()]));
-    return { key, ...told, epochs: { at, values: all, times: none() }, known: new Set(Object.keys(values)), awaited: new Set([TIMES, ...names.filter((name) => !values[name])]) };
+    return { key, ...told, epochs: { at, values: all, gaps, times: none() }, known: new Set(Object.keys(values)), awaited: new Set([TIMES, ...names.filter((name) => !values[name])]) };
   });
 }
 
@@ -44,6 +44,7 @@ async function askSame(runs, names) {
 /** Put curves where there was none; what has come in meanwhile is newer. */
 function fill({ epochs, awaited }, names, found) {
   const row = new Map(found.at.map((at, place) => [at, place]));
+  Object.assign(epochs.gaps, found.gaps);
   for (const name of names) {
     awaited.delete(name);
     const [told, now] = name === TIMES ? [found.times, epochs.times] : [found.values[name] ?? [], epochs.values[name]];
@@ -56,7 +57,7 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
   Object.assign(run.line, line);
   if (facts) run.facts = facts;
   if (progress?.best != null) run.facts.best = progress.best;
-  if (isWhole) run.epochs = { at: [], times: [], values: {} };
+  if (isWhole) run.epochs = noRows();
   if (epochs) {
     upsert(run.epochs, epochs);
     for (const [name, values] of Object.entries(epochs.values)) run.line.metrics[name] = values.at(-1);

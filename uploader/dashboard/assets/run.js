@@ -64,7 +64,7 @@ function start(key, found) {
 
   function showFacts() {
     const { facts } = run;
-    Object.assign(series, { best: facts.best, evaluation: facts.evaluation, others: facts.others, began: run.line.started_at });
+    Object.assign(series, { best: facts.best, evaluation: facts.evaluation, began: run.line.started_at });
     head.show(run);
     parts.checkpoints.show(facts.checkpoints, (all) => [checkpointsOf(all, unit)]);
     for (const name of ["arguments", "environment", "results"]) parts[name].show(facts[name], (told) => searchable(name, told));

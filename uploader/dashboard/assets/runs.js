@@ -40,8 +40,13 @@ function sorted({ id, down }) {
   want({ sort: now === first ? second : now === second ? "" : first });
 }
 
+/** Have the server read runs, so that they are there when they are compared. */
+function warm(keys) {
+  if (keys.length) fetch(at("/data/curves?") + new URLSearchParams(keys.map((key) => ["key", key])), { method: "HEAD" }).catch(() => {});
+}
+
 function pick(key, isPicked) {
-  if (isPicked) colours([key], picked);
+  if (isPicked) colours([key], picked), warm([key]);
   else picked.delete(key);
   choose({ pick: [...picked.keys()] });
   show();
@@ -84,6 +89,7 @@ try {
   ids = allChosen("column").length ? allChosen("column") : usual(rows);
   lay();
   if (rows.byKey.size) show();
+  warm([...picked.keys()]);
   follow([["runs", list.cursor]], {
     runs: (news) => {
       const [wasEmpty, wasUsual] = [!rows.byKey.size, !allChosen("column").length];

@@ -16,7 +16,7 @@ export function dashes(dash) {
 /**
  * One run in charts: `key`; `unit`, "epoch" or "step"; `label`, its name in legends, empty where there is only one; `colour` of its lines, such as
  * "var(--run-3)", without which each has its own; `round`, how many others had it before; `hidden`; `columns` as /data/run tells them; `best`, an epoch;
- * `evaluation`, the values of the final one, which is no epoch; `others`, what epochs told that is no number; `isAwaited(metric)`; `began`, from when its time is counted.
+ * `evaluation`, the values of the final one, which is no epoch; `isAwaited(metric)`; `began`, from when its time is counted.
  */
 
 /** The title of the chart that a metric belongs to: training and validation loss share one. */
@@ -57,6 +57,8 @@ export function timed(rows, unit = "epoch") {
 export function upsert(columns, rows) {
   for (const name of Object.keys(rows.values)) columns.values[name] ??= columns.at.map(() => null);
   columns.times ??= [];
+  columns.gaps ??= {};
+  for (const [name, places] of Object.entries(rows.gaps ?? {})) (columns.gaps[name] ??= []).push(...places);
   rows.at.forEach((place, row) => {
     let to = columns.at.length;
     while (to > 0 && columns.at[to - 1] > place) to -= 1;

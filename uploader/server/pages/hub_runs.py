@@ -148,7 +148,7 @@ class _Reading:
         return [each for each in found if each.epoch <= self.beyond]
 
     def columns(self, shown: Sequence[Epoch]) -> Columns:
-        metrics = [model_facts.metrics_of(each) for each in shown]
+        metrics = [model_facts.told_of(each) for each in shown]
         return columns([each.epoch for each in shown], [each.timestamp for each in shown], metrics)
 
     def moving(self) -> list[Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from uploader.dashboard.columns import number
@@ -180,6 +180,12 @@ def _is_step(epoch: Epoch) -> bool:
 def metrics_of(epoch: Epoch) -> dict[str, Number]:
     """Return the finite numbers among an epoch's metrics."""
     return numbers(epoch.data.get("metrics"))
+
+
+def told_of(epoch: Epoch) -> Mapping[str, Any]:
+    """Return all that an epoch tells as metrics."""
+    told = epoch.data.get("metrics")
+    return told if isinstance(told, Mapping) else {}
 
 
 def text_of(chunks: Iterable[ConsoleChunk]) -> str:

@@ -161,7 +161,7 @@ class _Reading:
         found = columns(
             [each.epoch for each in shown],
             [each.timestamp for each in shown],
-            [model_facts.metrics_of(each) for each in shown],
+            [model_facts.told_of(each) for each in shown],
         )
         took = model_facts.took_of(self.model, self.runs, trained)
         arrived = [each.arrived_at for each in shown]
