@@ -287,10 +287,10 @@ class Journal:
     def note_interrupted(self) -> int:
         """Record an `interrupted` event for each training whose process has died; return how many are new."""
         with self._transaction(read_only=True) as connection:
-            if not interrupted.is_any(connection, utc_now()):
+            if not interrupted.is_any(connection, self._backend.now(connection)):
                 return 0
         with self._transaction() as connection:
-            return interrupted.note(connection, utc_now())
+            return interrupted.note(connection, self._backend.now(connection))
 
     def runs_over(
         self, *, finished: bool = False, of: Collection[str] | None = None, pruned: Collection[str] | None = None

@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from journal.disk import why_never_files, why_no_files
 from journal.errors import JournalError
 from journal.quantities import parse_milliseconds, parse_size
-from journal.shared_addresses import shared_url, without_password
+from journal.shared_addresses import as_path, shared_url, without_password
 from journal.surroundings.place import Surroundings, look_up
 
 DEFAULT_MAX_SIZE = 50 * 10**9
@@ -85,7 +85,9 @@ def makeshift_journal() -> Path:
 
 
 def is_there(folder: Path) -> bool:
-    """Return whether a folder holds a journal, even an unusable one."""
+    """Return whether a folder holds a journal, even an unusable one; what stands for a URL is taken for one."""
+    if shared_url(folder):
+        return True
     try:
         return any((folder / name).exists() for name in ("journal.db", "journal.db-wal"))
     except OSError:  # not permitted, or too long a path: whoever opens it is told so
@@ -250,7 +252,9 @@ def _home_data() -> Path | None:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return an absolute path with `~` expanded, unless the home is unknown."""
+    """Return an absolute path with `~` expanded, unless the home is unknown; the URL of a shared journal as a path."""
+    if url := shared_url(path):
+        return as_path(url)
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:

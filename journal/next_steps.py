@@ -12,15 +12,17 @@ from pathlib import Path
 from journal.disk import why_no_files
 from journal.errors import PROGRAM
 from journal.locations import is_default_elsewhere, is_there
+from journal.shared_addresses import shared_url, without_password
 
 
 def drain_at(place: str) -> str:
     """Return in words how a journal is drained.
 
     Args:
-        place: Its folder, after a machine's name and a colon where it is another machine's.
+        place: Its folder, after a machine's name and a colon where it is another machine's; or its URL.
     """
-    return f"`{next_command('drain', Path(place))}`" if Path(place).is_absolute() else f"a drain on {place}"
+    is_usable_here = Path(place).is_absolute() or shared_url(place)
+    return f"`{next_command('drain', Path(place))}`" if is_usable_here else f"a drain on {place}"
 
 
 def intake_at(place: str) -> str:
@@ -51,7 +53,8 @@ def next_command(arguments: str, journal: Path) -> str:
 
     Args:
         arguments: The command and its own options: `drain --watch`.
-        journal: The folder. It is named where the command would take another one.
+        journal: The folder, or what stands for a URL. It is named where the command would take another one.
     """
     command = f"{PROGRAM} {arguments}"
-    return command if is_default_elsewhere(journal) else f"{command} --journal {shlex.quote(str(journal.absolute()))}"
+    place = without_password(url) if (url := shared_url(journal)) else str(journal.absolute())
+    return command if is_default_elsewhere(journal) else f"{command} --journal {shlex.quote(place)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from journal import locations
+from journal import locations, shared_addresses
 from journal.errors import JournalUnwritable, NoJournal, from_os, from_sqlite
 from journal.folder import Journal
 from journal.migrations import NEWEST_VERSION, migrate
@@ -33,6 +33,8 @@ from journal.storage.sqlite_backend import SqliteBackend
 def open_with_room(path: str | Path | None = None) -> Journal:
     """Open a journal as `open_journal` does; on a full disk, delete delivered checkpoints first."""
     folder = locations.expanded(path) if path is not None else locations.default_journal()
+    if url := shared_addresses.shared_url(folder):
+        return open_shared(url)
     freed = full_disk.make_room(folder) if os.path.exists(folder / "journal.db") else set()  # noqa: PTH110 - it raises for no path
     journal = open_journal(folder)
     if freed:
@@ -46,7 +48,8 @@ def open_journal(
     """Open a journal folder; make it when it is not there, and bring an older one to the newest schema.
 
     Args:
-        path: The folder; by default `UPLOADER_JOURNAL`, else a folder of this user's application data.
+        path: The folder, or the URL of a shared journal; by default `UPLOADER_JOURNAL`, else a folder of this user's
+            application data.
         durability: `full`: what was written survives a power cut. `process`: it survives a killed process, and
             writing costs less.
         busy_seconds: How long a write waits for another process before `JournalBusy`.
@@ -58,6 +61,8 @@ def open_journal(
     """
     # Absolute: the working folder may change as long as it is open.
     folder = locations.expanded(path) if path is not None else locations.default_journal()
+    if url := shared_addresses.shared_url(folder):
+        return open_shared(url)
     check_sqlite()
     make_folder(folder)
     return _opened(folder, durability, busy_seconds)
@@ -77,7 +82,7 @@ def open_shared(url: str) -> Journal:
     from journal.shared_blobs.placed_blobs import PlacedBlobs  # one that is not needed by a journal in a file
 
     shared = postgres_backend.PostgresBackend(
-        url, locations.shared_folder(_digest(postgres_backend.shown(postgres_backend.parse(url))))
+        url, locations.shared_folder(_digest(shared_addresses.without_password(url)))
     )
     try:
         shared.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,12 +104,14 @@ def open_existing(folder: Path) -> Journal:
     """Open a journal folder as `open_journal` does, but make none, even if it disappears meanwhile.
 
     Args:
-        folder: Absolute.
+        folder: Absolute, or what stands for the URL of a shared journal.
 
     Raises:
         NoJournal: There is none.
         JournalError: As `open_journal`.
     """
+    if url := shared_addresses.shared_url(folder):
+        return open_shared(url)
     check_sqlite()
     try:
         return _opened_there(folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, case, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, case, not_, null, or_, select, update
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
@@ -120,6 +120,18 @@ class Claims:
             if claims:
                 connection.execute(update(_D).where(*ours).values(lease_until=until), claims)
 
+    def let_go_of_unknown(self, owner: str, held: Sequence[Claim], *, now: datetime) -> None:
+        """Make pending again what is claimed for an owner who does not know of it: the answer to that was lost.
+
+        Args:
+            owner: Who claims; no other has this name.
+            held: What it knows of.
+            now: The current time.
+        """
+        values = {"claimed_by": owner, "held": json.dumps([claim.delivery_id for claim in held]), "now": to_text(now)}
+        with self._begin(concurrent=True) as connection:
+            connection.execute(_LET_GO, values)
+
     def next_due(
         self,
         destination_id: int,
@@ -166,6 +178,12 @@ class Claims:
 
 _RELEASE_ALL = (
     update(_D).where(tables.is_open(_D), _D.c.state == "claimed").values(state="pending", owner=None, lease_until=None)
+)
+_LET_GO = (
+    update(_D)
+    .where(tables.is_open(_D), _D.c.state == "claimed", _D.c.owner == bindparam("claimed_by"))
+    .where(not_(is_named(_D.c.id, "held")))
+    .values(state="pending", owner=None, lease_until=None, next_attempt_at=bindparam("now"))
 )
 _MAKE_DUE = (
     update(_D)

@@ -10,11 +10,15 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from journal.clock import utc_now
 from journal.outbox.backlog import Backlogs
 from journal.outbox.claims import Claims
 from journal.outbox.copies import Copies
+from journal.outbox.drains import Drains
+from journal.outbox.pauses import Pauses
 from journal.outbox.planning import Plans
 from journal.outbox.routing import Routes
+from journal.outbox.server_time import ServerTime
 from journal.outbox.settling import Settlement
 from journal.sessions.liveness import is_training, live_runs
 from journal.storage.backend import Backend, Begin
@@ -34,6 +38,10 @@ class Outbox:
         claims: Deliveries that are taken to be sent.
         settlement: What came of them.
         copies: Whether the journal may be an older copy.
+        is_shared: Whether other drains may be at work, on this machine and on others. The next two are for them.
+        drains: Which are.
+        pauses: What they know of platforms that want to be left alone.
+        now: Returns the time by the clock that decides about leases.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -49,6 +57,10 @@ class Outbox:
         self.claims = Claims(self.begin)
         self.settlement = Settlement(self.begin)
         self.copies = Copies(self.begin, backend.folder / "journal.db")
+        self.is_shared = backend.is_shared
+        self.drains = Drains(self.begin)
+        self.pauses = Pauses(self.begin)
+        self.now: Callable[[], datetime] = ServerTime(self._server_time) if backend.is_shared else utc_now
 
     def close(self) -> None:
         """Close the connection."""
@@ -64,7 +76,6 @@ class Outbox:
         with self.begin(read_only=True) as connection:
             return is_training(connection, now)
 
-    def now(self) -> datetime:
-        """Return the time by the clock that decides about leases."""
+    def _server_time(self) -> datetime:
         with self.begin(read_only=True) as connection:
             return self._backend.now(connection)

@@ -179,6 +179,28 @@ CREATE TABLE collected (
     PRIMARY KEY (session, place)
 );
 
+-- The drains that are at work: journal/outbox/drains.py.
+CREATE TABLE drains (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    host TEXT COLLATE "C" NOT NULL,
+    pid BIGINT NOT NULL,
+    version TEXT COLLATE "C" NOT NULL,
+    started_at TEXT COLLATE "C" NOT NULL,
+    heartbeat_at TEXT COLLATE "C" NOT NULL,
+    told TEXT COLLATE "C" NOT NULL
+);
+
+-- What they tell each other of platforms that want to be left alone: journal/outbox/pauses.py.
+CREATE TABLE pauses (
+    destination_id BIGINT NOT NULL REFERENCES destinations (id) ON DELETE CASCADE,
+    lane TEXT COLLATE "C" NOT NULL CHECK (lane IN ('message', 'upload')),
+    resumes_at TEXT COLLATE "C" NOT NULL,
+    pauses BIGINT NOT NULL,
+    prober TEXT COLLATE "C",
+    probe_until TEXT COLLATE "C",
+    PRIMARY KEY (destination_id, lane)
+);
+
 -- Functions of SQLite (https://sqlite.org/json1.html, https://sqlite.org/lang_corefunc.html) that this package's
 -- statements use. Where SQLite gives a value of any type these give text: whoever counts or compares numbers casts it.
 CREATE FUNCTION json_text(found JSON) RETURNS TEXT

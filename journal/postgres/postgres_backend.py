@@ -19,6 +19,7 @@ from journal.errors import JournalError, LibraryMissing
 from journal.postgres import advisory_locks as locks
 from journal.postgres.notices import Notices
 from journal.postgres.postgres_errors import from_postgres
+from journal.shared_addresses import EXAMPLE, shared_url, without_password
 from journal.storage.backend import Begin
 
 SCHEMA = "uploader"
@@ -58,8 +59,8 @@ class PostgresBackend:
         """
         parsed = parse(url)
         self.folder = folder
-        self.address = shown(parsed)
-        self.engine = _engine(parsed)
+        self.address = without_password(url)
+        self.engine = _engine(parsed, self.address)
         self._notices: list[Notices] = []
 
     def connect(self) -> Connection:
@@ -126,23 +127,15 @@ def parse(url: str) -> URL:
         JournalError: It is none.
     """
     try:
-        parsed = make_url(url)
+        parsed = make_url(shared_url(url) or url)
     except ArgumentError as error:
         raise JournalError(f"a shared journal is named as {EXAMPLE}") from error
     if not parsed.database:
-        raise JournalError(f"{shown(parsed)} names no database; a shared journal is named as {EXAMPLE}")
+        raise JournalError(f"{without_password(url)} names no database; a shared journal is named as {EXAMPLE}")
     return parsed.set(drivername="postgresql+psycopg")
 
 
-EXAMPLE = "postgresql://user@host:5432/database"
-
-
-def shown(url: URL) -> str:
-    """Return a URL without its password, for people."""
-    return url._replace(drivername="postgresql", password=None).render_as_string()
-
-
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, address: str) -> Engine:
     try:
         return create_engine(
             url,
@@ -152,5 +145,5 @@ def _engine(url: URL) -> Engine:
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise LibraryMissing(
-            f"{shown(url)} needs a library that is not installed: pip install 'offline-uploader[postgres]'"
+            f"{address} needs a library that is not installed: pip install 'offline-uploader[postgres]'"
         ) from error

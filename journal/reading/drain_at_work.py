@@ -105,12 +105,24 @@ def last_drain(folder: Path, name: str = HOLDER) -> DrainAtWork | None:
         name: The file's.
     """
     try:
-        told = json.loads((folder / name).read_text(encoding="utf-8"))
+        return drain_told((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def drain_told(text: str) -> DrainAtWork | None:
+    """Return the drain that told this of itself; None where it is no such thing.
+
+    Args:
+        text: JSON.
+    """
+    try:
+        told = json.loads(text)
         known = {name: told[name] for name in DrainAtWork.__dataclass_fields__ if name in told}
         checked = {"pid": int(told["pid"]), "host": str(told["host"]), "warnings": tuple(told.get("warnings", ()))}
         checked["progress"] = DrainProgress(**told["progress"]) if told.get("progress") else None
         return DrainAtWork(**{"boot": "", **known, **checked})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

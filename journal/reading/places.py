@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from journal.locations import is_there
+from journal.shared_addresses import shared_url
 
 Place = Literal["journal", "pack", "mirror", "nothing"]
 
@@ -21,7 +22,7 @@ _NAME_AT = 30  # of an entry's name, in its header
 
 
 def what_is(path: str | Path) -> Place:
-    """Return what a path is; an address such as `s3://bucket/name` can only be a mirror.
+    """Return what a path is; `postgresql://host/name` can only be a journal, any other address only a mirror.
 
     A journal is recognised by its database, even an unusable one: whoever opens it is told why. A folder that is both
     is a journal.
@@ -38,6 +39,8 @@ def what_is(path: str | Path) -> Place:
 
 def address_of(path: str | Path) -> str | None:
     """Return the address of an object store that was given as a path, in which pathlib leaves one slash; else None."""
+    if shared_url(path):
+        return None
     found = _ADDRESS.match(str(path))
     return f"{found[1]}://{found[2]}" if found else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, String, bindparam, text
 
 from journal.kinds import CHECKPOINT, REGISTRATION, STATES, of
 from journal.records import Event
@@ -40,7 +40,7 @@ _NEWER = text(
                                          ELSE e.key IN :roles END)
     LIMIT 1
     """
-).bindparams(bindparam("roles", expanding=True))
+).bindparams(bindparam("roles", expanding=True, type_=String()))
 
 # Within a session only events from a fallback file arrive out of order.
 _TAKEN_IN = text(

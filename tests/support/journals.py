@@ -226,6 +226,11 @@ def give_back_databases() -> None:
         postgres_server.give_back(_shared.popitem()[1])
 
 
+def url_of(opened: journal.Journal) -> str:
+    """Return the URL of a shared journal."""
+    return _shared[opened.path]
+
+
 def writer_of(opened: journal.Journal) -> Writer:
     """Return what writes a test's events into a journal."""
     return SharedWriter(opened) if opened.is_shared else opened.writer()  # type: ignore[return-value]  # as far as used

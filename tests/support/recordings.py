@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.journals import Engine, opened_in, writer_of
 from support.settings import settings
 
 import journal
@@ -142,7 +143,8 @@ class Running:
 
 
 @contextmanager
-def recordings(folder: Path, **options: Any) -> Iterator[Recordings]:
-    """Open a journal in a new folder."""
-    with journal.open(folder, **options) as opened, closing(opened.writer()) as writer:
+def recordings(folder: Path, engine: Engine = "sqlite", **options: Any) -> Iterator[Recordings]:
+    """Open a journal in a new folder, or a new shared one, which has this folder here."""
+    opening = journal.open(folder, **options) if options else opened_in(folder, engine)
+    with opening as opened, closing(writer_of(opened)) as writer:
         yield Recordings(opened, writer)

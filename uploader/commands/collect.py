@@ -125,14 +125,16 @@ def collect(
 def _checked(into: str | None) -> str:
     """Return the shared journal's URL without a password; end the command where it is none."""
     from journal.errors import JournalError
-    from journal.postgres.postgres_backend import parse, shown
+    from journal.postgres.postgres_backend import parse
+    from journal.shared_addresses import without_password
 
     if not into:
         raise click.UsageError("--into names the shared journal, as in --into postgresql://user@host/database")
     try:
-        return shown(parse(into))
+        parse(into)
     except JournalError as error:
         raise click.UsageError(f"--into: {error}") from error
+    return without_password(into)
 
 
 def _checked_place(blobs: str | None) -> str | None:

@@ -17,6 +17,7 @@ import click
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH
 from journal.next_steps import next_command
 from journal.quantities import count, readable
+from journal.shared_addresses import told
 from uploader.commands.acting import Acting
 from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
@@ -60,6 +61,7 @@ _EPILOG = epilog(
     "drain runs.pack --receipts runs.receipts",
     "drain /content/drive/MyDrive/mirror",
     "drain --until-done s3://bucket/trainings",
+    "drain --watch postgresql://uploader@db.lab/uploader",
     codes=_CODES,
 )
 _HELP = f"""Deliver what the journal holds, until nothing more can be done now.
@@ -70,6 +72,10 @@ waits until you name that address in these variables or by --to.
 A pack (see `pack`) or a mirror (see `mirror`) is drained like a journal. It is taken into a journal of its own first,
 which remembers what has arrived, so that nothing is sent twice; a mirror is told as well. With --watch, a mirror is
 followed while a training elsewhere adds to it; with --until-done, until that has ended.
+
+A journal may be a PostgreSQL database, by its URL: then many drains work on it at once, on as many machines as you
+like. The password comes from PGPASSWORD or ~/.pgpass. When the database is away, a drain waits for it: with --watch as
+long as that takes, else for a minute.
 
 Several journals are drained at once, or one after the other where they hold the same run, with one summary and one exit
 code. With --watch, a missing or refused key is
@@ -154,7 +160,7 @@ def _drain(journals: Sequence[Path], *, as_json: bool, receipts: Path | None, **
     times = "%(asctime)s  " if options["log"] else ""
     logging.basicConfig(level=logging.WARNING, format=f"{times}%(message)s", datefmt=TIMES)
     if options["log"]:
-        logging.getLogger("uploader").warning("process %s drains %s", os.getpid(), ", ".join(map(str, journals)))
+        logging.getLogger("uploader").warning("process %s drains %s", os.getpid(), ", ".join(map(told, journals)))
     chosen = DrainOptions(**options)
     stop = StopSignals()
     with stop.heard():  # until all is said, and the exit code tells what remains
@@ -181,8 +187,8 @@ def _all_as_text(ended: Sequence[Ended]) -> str:
 
 def _one_of_several(ended: Ended) -> str:
     if isinstance(ended.result, Summary):
-        return f"{ended.journal}: {_as_text(ended.result, ended.journal)}"
-    return f"{ended.journal}: {ended.result}"
+        return f"{told(ended.journal)}: {_as_text(ended.result, ended.journal)}"
+    return f"{told(ended.journal)}: {ended.result}"
 
 
 def _all_as_json(ended: Sequence[Ended]) -> str:
@@ -190,14 +196,14 @@ def _all_as_json(ended: Sequence[Ended]) -> str:
     done = [(one.journal, one.result) for one in ended if isinstance(one.result, Summary)]
     shown = {
         "exit_code": worst(ended),
-        "destinations": [{"journal": str(place), **asdict(each)} for place, one in done for each in one.destinations],
+        "destinations": [{"journal": told(place), **asdict(each)} for place, one in done for each in one.destinations],
         "seconds": max((one.seconds for _, one in done), default=0.0),
         "interrupted": any(one.interrupted for _, one in done),
         "other_models": [why for _, one in done for why in one.other_models],
         "left_beside": [path for _, one in done for path in one.left_beside],
         "not_in_mirror": [what for _, one in done for what in one.not_in_mirror],
         "errors": [
-            {"journal": str(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
+            {"journal": told(one.journal), "exit_code": one.exit_code, "error": str(one.result)}
             for one in ended
             if not isinstance(one.result, Summary)
         ],

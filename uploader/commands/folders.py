@@ -9,7 +9,11 @@ from typing import Any
 
 import click
 
+from journal.shared_addresses import as_path, shared_url, without_password
 from uploader.addresses import shown
+
+ON_SHARED_JOURNALS = ("drain",)
+"""The commands that take the URL of a shared journal."""
 
 
 class Folder(click.Path):
@@ -36,6 +40,20 @@ class Folder(click.Path):
         return folder
 
 
+class JournalFolder(Folder):
+    """A journal's folder; or the URL of a shared journal, as a path, for the commands that work on one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; end the command where there cannot be a journal."""
+        if (url := shared_url(value)) is None:
+            return super().convert(value, param, ctx)
+        if ctx is not None and ctx.command.name not in ON_SHARED_JOURNALS:
+            able = ", ".join(f"`{name}`" for name in ON_SHARED_JOURNALS)
+            why = f"a shared journal, with which this command does not work; these do: {able}"
+            self.fail(f"{without_password(url)} is {why}", param, ctx)
+        return as_path(url)
+
+
 class FolderOfRuns(Folder):
     """A folder that runs lie in; a person may name one of its files, such as `mlflow.db`, and is told the folder."""
 
@@ -49,7 +67,7 @@ class FolderOfRuns(Folder):
         return super().convert(value, param, ctx)
 
 
-class JournalOrPack(Folder):
+class JournalOrPack(JournalFolder):
     """The same, or a pack, which is a file, or a mirror, which may be an address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from uploader.commands.folders import Folder, JournalOrPack, unusable_reason
+from uploader.commands.folders import JournalFolder, JournalOrPack, unusable_reason
 
 _PATHS = "uploader.paths"
 
@@ -29,6 +29,8 @@ def _named(context: click.Context, option: click.Parameter, given: tuple[Path, .
     chosen = chosen_journal()
     if chosen and not by_place and (why := unusable_reason(chosen)):
         raise click.BadParameter(f"UPLOADER_JOURNAL: {chosen} {why}; name another folder", context, option)
+    if chosen and not by_place:
+        _JOURNAL.convert(chosen, option, context)
     return tuple(by_place.values()) or ((chosen,) if chosen else ())
 
 
@@ -39,7 +41,8 @@ def _the_one(context: click.Context, option: click.Parameter, given: tuple[Path,
     return named[0] if named else None
 
 
-_option = partial(click.option, type=Folder(), multiple=True)
+_JOURNAL = JournalFolder()
+_option = partial(click.option, type=_JOURNAL, multiple=True)
 _DEFAULT = "[env var: UPLOADER_JOURNAL; default: a per-user data folder]"
 journal_option = _option(
     "--journal", callback=_the_one, help=f"Folder of the journal, as in attach(journal=...).  {_DEFAULT}"

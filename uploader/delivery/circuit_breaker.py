@@ -40,6 +40,8 @@ class CircuitBreaker:
         resumes_at: When an open breaker becomes half-open.
         reached: Whether the host took or refused anything since the start.
         unreachable: How many probes in a row found it unreachable.
+        pauses: How many pauses in a row there were.
+        is_held: Whether it stays open until `hold`, `resume` or `answered` says otherwise: other drains know better.
     """
 
     def __init__(self, random: Random, first_wait: float = FIRST_WAIT) -> None:
@@ -48,23 +50,41 @@ class CircuitBreaker:
         self._first_wait = first_wait
         self._proven = False
         self._failing = 0
-        self._pauses = 0
+        self.pauses = 0
+        self.is_held = False
         self.resumes_at = 0.0
         self.reached = False
         self.unreachable = 0
 
     def state(self, now: float) -> State:
         """Return whether all may be sent (`closed`), one at a time (`half-open`), or nothing (`open`)."""
-        if now < self.resumes_at:
+        if self.is_held or now < self.resumes_at:
             return "open"
         return "closed" if self._proven else "half-open"
+
+    def hold(self, until: float, pauses: int) -> None:
+        """Other drains leave the host alone: open, at least until then.
+
+        Args:
+            until: When to look again how they fared.
+            pauses: How many pauses in a row it is.
+        """
+        self.is_held, self._proven = True, False
+        self.resumes_at, self.pauses = until, pauses
+
+    def resume(self, *, proven: bool) -> None:
+        """Their pause is over: half-open for the one drain that asks, closed once another was answered."""
+        self.is_held, self._proven = False, proven
+        self.resumes_at = 0.0
+        if proven:
+            self._failing = self.pauses = self.unreachable = 0
 
     def answered(self, now: float) -> None:
         """The host gave an answer of its own, be it a refusal; during a pause it is one to an earlier request."""
         self.reached = True
-        if now >= self.resumes_at:
+        if now >= self.resumes_at and not self.is_held:
             self._proven = True
-            self._failing = self._pauses = self.unreachable = 0
+            self._failing = self.pauses = self.unreachable = 0
 
     def failed(self, error: DeliveryError, now: float) -> None:
         """An attempt failed; errors that say nothing about the host change nothing.
@@ -77,12 +97,12 @@ class CircuitBreaker:
             now: When.
         """
         asked = (error.retry_after if isinstance(error, Transient) else None) or 0.0
-        if now < self.resumes_at:  # one of those that were in flight when the first failed
+        if self.is_held or now < self.resumes_at:  # one of those that were in flight when the first failed
             self.resumes_at = max(self.resumes_at, now + asked)
         elif self._ends_trust(error):
             self._proven = False
-            self._pauses += 1
-            wait = backoff(self._pauses, self._random, LONGEST_PAUSE, self._first_wait)
+            self.pauses += 1
+            wait = backoff(self.pauses, self._random, LONGEST_PAUSE, self._first_wait)
             self.resumes_at = now + max(asked, wait)
 
     def _ends_trust(self, error: DeliveryError) -> bool:
@@ -135,10 +155,19 @@ class LaneBreakers:
     def failed(self, lane: Lane, error: DeliveryError, now: float) -> None:
         """An attempt failed; see `CircuitBreaker.failed`."""
         if lane == "upload" and isinstance(error, (Transient, UnknownOutcome)):
-            self._uploads = self._uploads or CircuitBreaker(self._random, self._first_wait)
-            self._uploads.failed(error, now)
+            self.made(lane).failed(error, now)
         else:
             self.host.failed(error, now)
+
+    def of(self, lane: Lane) -> CircuitBreaker | None:
+        """Return the breaker of messages, which is the host's; or that of uploads alone, if they have one."""
+        return self.host if lane == "message" else self._uploads
+
+    def made(self, lane: Lane) -> CircuitBreaker:
+        """Return the same; uploads get one."""
+        if lane == "upload" and self._uploads is None:
+            self._uploads = CircuitBreaker(self._random, self._first_wait)
+        return self.of(lane) or self.host
 
     def _breakers(self, lane: Lane) -> list[CircuitBreaker]:
         return [self.host] if lane == "message" or self._uploads is None else [self.host, self._uploads]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from uploader.delivery.drain_lock import HeldLock
+from uploader.delivery.presence import Presence
 
 CHECK_SECONDS = 5.0
 """How often it is checked what is left, while nothing arrives."""
@@ -44,14 +44,14 @@ class Completion:
         self._next_check = 0.0
         self._has_taken_in = False
 
-    def is_reached(self, held: HeldLock) -> bool:
+    def is_reached(self, held: Presence) -> bool:
         """Return whether the drain may end.
 
         A training that begins now leaves its events to this drain if it finds it at work. So the drain first tells
         that it is not any more, and then looks once more whether one has begun.
 
         Args:
-            held: The journal's lock.
+            held: What tells others of this drain.
         """
         if self._is_training():
             self._has_taken_in = False

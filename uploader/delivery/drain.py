@@ -10,34 +10,38 @@ import logging
 import math
 import random
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from queue import Empty
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from journal import Journal
-from journal.clock import to_text, utc_now
-from journal.errors import DiskFull, JournalBusy, JournalUnavailable
+from journal.clock import to_text
+from journal.errors import JournalAway, JournalUnavailable
 from journal.outbox import run_results
 from journal.outbox.outbox import Outbox
 from journal.outbox.run_results import Results
 from uploader.delivery.completion import Completion
-from uploader.delivery.drain_lock import HeldLock, lock_when_free
+from uploader.delivery.drain_lock import lock_when_free
 from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.feed import Feed
-from uploader.delivery.journal_changes import NOTICE_SECONDS, rest_after
-from uploader.delivery.journal_maintenance import JournalMaintenance
+from uploader.delivery.finished_attempts import FinishedAttempts
+from uploader.delivery.journal_changes import rest_after
+from uploader.delivery.journal_maintenance import maintenance_of
 from uploader.delivery.known_models import KnownModels
+from uploader.delivery.outages import PASSING, Outages
 from uploader.delivery.outcomes import Outcomes
+from uploader.delivery.presence import Presence, present
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.progress_telling import ProgressTelling
 from uploader.delivery.run_mirrors import RunMirrors
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
+from uploader.delivery.shared_pauses import SharedPauses
 from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, summarize
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
@@ -47,8 +51,6 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
-GATHER_SECONDS = 0.05
-"""How long finished attempts are gathered before they are recorded together."""
 WORTH_WAITING = 30.0
 """A drain that does not watch waits this many seconds at most for a delivery's backoff."""
 GRACE_SECONDS = 5.0
@@ -58,6 +60,7 @@ FOLD_REST_SECONDS = 5.0
 ABORT_SECONDS = 0.5
 """How long uploads may take to notice that they have been aborted."""
 
+T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,13 +92,14 @@ class Drain:
         Raises:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
         """
+        self._id = str(uuid.uuid4())
         self._journal = journal.on_connection_of(outbox)
         self._outbox = outbox
         self._options = options
         self._progress = progress or Silent()
         self._stopping = Event()
         self._followed = followed
-        self._run_ids = followed.runs if followed else choose_runs(outbox.routes.runs(), options.runs, journal.path)
+        self._run_ids = followed.runs if followed else choose_runs(outbox.routes.runs(), options.runs, self.journal)
         self._senders = SenderManager(
             outbox,
             journal.blobs,
@@ -106,15 +110,30 @@ class Drain:
             progress=self._progress,
             reread=reread,
         )
-        self._feed = Feed(outbox, self._run_ids, options.timing.lease, default_project=settings.default_project)
+        self._feed = Feed(
+            outbox,
+            self._run_ids,
+            options.timing.lease,
+            default_project=settings.default_project,
+            drain=self._id[:8] if journal.is_shared else "",
+        )
+        self._pauses = SharedPauses(outbox, self._id, options.timing.lease) if journal.is_shared else None
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
         self._mirrors = RunMirrors(journal.path)
         self._known_models = KnownModels(outbox, self._mirrors)
-        self._maintenance = JournalMaintenance(self._journal, outbox, options.timing.intake)
+        self._maintenance = maintenance_of(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._telling = ProgressTelling(self._journal, self._outcomes, self._progress, self._run_ids)
-        self._deadline, self._trouble = math.inf, ""
+        self._deadline = math.inf
+        self._outages = Outages(
+            watch=options.watch,
+            tick=TICK_SECONDS,
+            is_stopping=self._stopping.is_set,
+            wait=self._pause,
+            random=random.random,
+        )
         self._changes = journal.changes()
+        self._attempts = FinishedAttempts(self._senders, self._outcomes, self._feed, self._changes, watch=options.watch)
         self._completion = Completion(
             self._is_training, take_in=self._maintenance.take_in_now, is_work_left=self._is_work_left
         )
@@ -132,8 +151,8 @@ class Drain:
 
     @property
     def journal(self) -> Path:
-        """The journal's folder."""
-        return self._journal.path
+        """The journal's folder; of a shared journal what stands for its URL, without a password."""
+        return Path(self._journal.address)
 
     @property
     def registered(self) -> frozenset[str]:
@@ -161,22 +180,27 @@ class Drain:
         """
         began = time.monotonic()
         self._deadline = began + (math.inf if self._options.max_time is None else self._options.max_time)
-        with self._alone() as held:
+        with self._at_work() as held:
             try:
                 self._prepare()
                 self._deliver(held)
                 self._finish()
             finally:
                 self._close()
-            summary = self._summary(time.monotonic() - began)
+            summary = self._lasting(lambda: self._summary(time.monotonic() - began))
             if self._stopping.is_set():
                 held.note_stop()
             self._unbind()
             return summary
 
-    def _alone(self) -> AbstractContextManager[HeldLock]:
-        """Hold the journal's lock; a watching drain waits for another one to end, unless that one does its work."""
+    def _at_work(self) -> AbstractContextManager[Presence]:
+        """Hold the journal's lock; a watching drain waits for another one to end, unless that one does its work.
+
+        A shared journal has none: many drains work on it.
+        """
         does_all = self._options.until_done and self._followed is None
+        if self._journal.is_shared:
+            return present(self._outbox, self._id, is_background=does_all, log=self._options.log)
         return lock_when_free(self._journal.path, self._may_wait, is_background=does_all, log=self._options.log)
 
     def _may_wait(self) -> bool:
@@ -190,20 +214,22 @@ class Drain:
         Raises:
             JournalBusy: It does not watch.
             DiskFull: It does not watch.
+            JournalAway: It does not watch, and has waited.
         """
         while not self._stopping.is_set():
             try:
                 self._begin()
                 return
-            except (JournalBusy, DiskFull) as error:
-                if not self._options.watch or time.monotonic() >= self._deadline:
+            except PASSING as error:
+                is_busy = not isinstance(error, JournalAway)
+                if is_busy and (not self._options.watch or time.monotonic() >= self._deadline):
                     raise
-                self._put_off(error)
+                self._outages.wait_out(error)
 
     def _begin(self) -> None:
         self._maintenance.begin()
-        # We have the lock: what a killed drain held is free. And a person who starts one wants no old backoff.
-        self._outbox.claims.take_over(utc_now())
+        # With the lock, what a killed drain held is free. And a person who starts one wants no old backoff.
+        self._outbox.claims.take_over(self._outbox.now(), is_alone=not self._outbox.is_shared)
         self._look_around()
 
     def _unbind(self) -> None:
@@ -219,14 +245,20 @@ class Drain:
         """Wait for the attempts in flight, then abort uploads; abandon what is left."""
         for sender in self._senders:
             self._outcomes.release(sender.withdraw())
-        self._take_until_idle(GRACE_SECONDS)
+        self._attempts.take_until_idle(GRACE_SECONDS)
         self._senders.abort.set()
-        self._take_until_idle(ABORT_SECONDS)
+        self._attempts.take_until_idle(ABORT_SECONDS)
         self._outcomes.abandon(self._senders.in_flight())
-        self._write()
+        self._lasting(self._write)
+
+    def _lasting(self, work: Callable[[], T]) -> T:
+        """Return what some work on the journal comes to, also if its server is away for a while."""
+        return self._outages.through(work) if self._journal.is_shared else work()
 
     def _close(self) -> None:
         self._senders.close(ABORT_SECONDS)
+        if self._pauses:
+            self._pauses.close()
         self._progress.close()
         self._mirrors.close()
         self._mark_newest()
@@ -235,57 +267,51 @@ class Drain:
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
         results = {
-            (sender.destination.platform, sender.destination.base_url): self._result(sender) for sender in self._senders
+            (sender.destination.platform, sender.destination.base_url): self._outcomes.of(sender, self._due_of(sender))
+            for sender in self._senders
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
         summary = summarize(runs, results, seconds=seconds, interrupted=self._stopping.is_set(), nowhere=nowhere)
         left = self._maintenance.left_beside(self._run_ids)
         return replace(summary, left_beside=left).refusing(self._known_models.conflicts)
 
-    def _result(self, sender: Sender) -> DestinationResult:
+    def _due_of(self, sender: Sender) -> str | None:
         wait = self._wait_for(sender)
-        due = None if wait == math.inf else to_text(utc_now() + timedelta(seconds=wait))
-        there, outcomes = sender.destination.id, self._outcomes
-        return DestinationResult(
-            outcomes.delivered[there],
-            sender.refused,
-            sender.error,
-            sender.is_unreachable,
-            due,
-            tuple(outcomes.runs[there]),
-            {kind: number for (place, kind), number in outcomes.made.items() if place == there},
-            outcomes.bytes[there],
-        )
+        return None if wait == math.inf else to_text(self._outbox.now() + timedelta(seconds=wait))
 
     # --- the loop
 
-    def _deliver(self, held: HeldLock) -> None:
+    def _deliver(self, held: Presence) -> None:
         self._next_renewal = time.monotonic() + self._options.timing.renewal  # nothing was claimed yet
         self._next_fold = time.monotonic() + TICK_SECONDS
         while not self._stopping.is_set():
             try:
-                self._write()
-                self._start_more()
-                seconds = self._patience()
-                if seconds is None or self._is_done(held):
+                if not self._turn(held):
                     return
-                self._collect(seconds)
-                self._keep_up()
-                if time.monotonic() >= self._telling.due:
-                    self._telling.tell(held)
-                if self._options.watch:
-                    held.tell_warnings(self._senders.warnings)
-            except (JournalBusy, DiskFull) as error:
-                if not self._options.watch and isinstance(error, DiskFull):
-                    raise
-                self._put_off(error)
+                if self._outages.was_away:
+                    self._outages.note_end()
+                    self._feed.let_go_of_unknown(self._senders.in_flight())
+            except PASSING as error:
+                self._outages.wait_out(error)
 
-    def _put_off(self, error: JournalUnavailable) -> None:
-        """Warn once why the journal cannot be written, and wait a little."""
-        if str(error) != self._trouble:
-            _LOG.warning("%s", error)
-        self._trouble = str(error)
-        self._stopping.wait(TICK_SECONDS)
+    def _turn(self, held: Presence) -> bool:
+        """Record, start and await something once; return whether there is more to do."""
+        self._write()
+        self._start_more()
+        seconds = self._patience()
+        if seconds is None or self._is_done(held):
+            return False
+        self._attempts.collect(seconds)
+        self._keep_up(held)
+        if time.monotonic() >= self._telling.due:
+            self._telling.tell(held)
+        if self._options.watch:
+            held.tell_warnings(self._senders.warnings)
+        return True
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, also for whoever has told it to stop."""
+        time.sleep(seconds) if self._stopping.is_set() else self._stopping.wait(seconds)
 
     def _start_more(self) -> None:
         if self._options.watch:
@@ -294,8 +320,12 @@ class Drain:
                 self._look_around()
                 self._senders.keep_alive()
             self._maintenance.take_in()
+        if self._pauses:
+            self._pauses.exchange(self._senders)
         for sender in self._senders:
             self._feed.fill(sender)
+        if self._pauses:
+            self._pauses.give_back(self._senders)
 
     def _look_around(self) -> None:
         began = time.monotonic()
@@ -319,12 +349,12 @@ class Drain:
         longest = WORTH_WAITING if left == math.inf else left
         return None if wait > longest else max(wait, self._options.timing.shortest_wait)
 
-    def _is_done(self, held: HeldLock) -> bool:
+    def _is_done(self, held: Presence) -> bool:
         return self._options.until_done and not self._senders.in_flight() and self._completion.is_reached(held)
 
     def _is_training(self) -> bool:
         """Return whether more may be recorded: into the journal, or elsewhere into the mirrors that come in."""
-        return self._outbox.is_training(utc_now()) if self._followed is None else not self._followed.are_over
+        return self._outbox.is_training(self._outbox.now()) if self._followed is None else not self._followed.are_over
 
     def _is_work_left(self) -> bool:
         return any(one.state not in NOTHING_LEFT for one in self._summary(0.0).destinations)
@@ -333,46 +363,9 @@ class Drain:
         """Return the seconds until something can be sent: 0 for now, infinity when nothing is pending."""
         if sender.closed:
             return math.inf
-        due, now = self._feed.next_due(sender), utc_now()
+        due, now = self._feed.next_due(sender), self._outbox.now()
         waits = (max(sender.paused_for(lane), (at - now).total_seconds(), 0.0) for lane, at in due.items())
         return min(waits, default=math.inf)
-
-    def _collect(self, seconds: float) -> None:
-        """Take a finished attempt, and gather a few more, so that they are recorded in one transaction."""
-        self._wait(seconds)
-        gather_until = time.monotonic() + GATHER_SECONDS
-        while (left := gather_until - time.monotonic()) > 0 and self._senders.are_busy:
-            if any(self._feed.may_fill(sender) for sender in self._senders):
-                break
-            self._take(left)
-
-    def _wait(self, seconds: float) -> None:
-        """Wait for an attempt to finish; a drain that watches also for somebody to write to the journal."""
-        if not self._options.watch:
-            self._take(seconds)
-            return
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._take(min(left, NOTICE_SECONDS)) or self._changes.are_any():
-                return
-
-    def _take(self, seconds: float) -> bool:
-        """Take a finished attempt, or what else wakes the drain up; return False when there was none in this time."""
-        try:
-            finished = self._senders.results.get(timeout=seconds)
-        except Empty:
-            return False
-        if finished is not None:
-            self._senders.finish(finished)
-            self._outcomes.add(finished)
-            if isinstance(finished.result, Exception):
-                self._outcomes.release(self._senders.withdraw_paused())
-        return True
-
-    def _take_until_idle(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self._senders.are_busy and (left := until - time.monotonic()) > 0:
-            self._take(left)
 
     def _write(self) -> None:
         settled = self._outcomes.write()
@@ -387,10 +380,11 @@ class Drain:
             elif outcome.result == "dead":
                 self._progress.refused(outcome.claim, outcome.error or "")
 
-    def _keep_up(self) -> None:
+    def _keep_up(self, held: Presence) -> None:
         """Do the periodic work: renew leases, fold the write-ahead log back."""
         if time.monotonic() >= self._next_renewal:
             self._feed.renew(self._senders.in_flight())
+            held.renew()
             self._mark_newest()
             self._next_renewal = time.monotonic() + self._options.timing.renewal
         if time.monotonic() >= self._next_fold:

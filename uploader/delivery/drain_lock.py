@@ -64,6 +64,9 @@ class HeldLock:
             self._holder = replace(self._holder, progress=progress)
             self.tell()
 
+    def renew(self) -> None:
+        """Do nothing: the lock is held until it is let go."""
+
     def note_stop(self) -> None:
         """Have it told, once the lock is released, that this drain ended because a person, or the system, wanted it."""
         self._was_stopped = self._holder.is_background

@@ -32,8 +32,8 @@ def drain(
     """Deliver what a journal holds, until nothing more can be done now, as the command `drain` does.
 
     Args:
-        journal: Its folder; by default `UPLOADER_JOURNAL`, else the one of this user's application data. Packs and
-            mirrors are for the command.
+        journal: Its folder, or the URL of a shared one; by default `UPLOADER_JOURNAL`, else the one of this user's
+            application data. Packs and mirrors are for the command.
         runs: One or several, each by its name, `project/name`, the beginning of its id, its folder, or `latest`; all
             by default.
         to: Deliver them to this platform as well; your key is sent to it.

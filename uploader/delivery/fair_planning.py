@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from journal.clock import utc_now
 from journal.errors import StaleClaim
 from journal.outbox.backlog import Selection
 from journal.outbox.outbox import Outbox
@@ -51,7 +50,7 @@ class FairPlanner:
     def plan_first(self, destination_id: int) -> int:
         """Plan what goes before any backlog; return how many events were looked at."""
         first = self._outbox.backlogs.first(
-            destination_id, registrations=REGISTRATIONS, now=utc_now(), run_ids=self._run_ids
+            destination_id, registrations=REGISTRATIONS, now=self._outbox.now(), run_ids=self._run_ids
         )
         looked_at = sum(self._plan(target, BATCH) for target in first.resumed)
         looked_at += sum(self._plan_registration(target) for target in first.new)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
-from journal.clock import utc_now
 from journal.outbox.claims import Wanted
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Claim, Known, Lane
@@ -30,6 +29,7 @@ class Feed:
         clock: Callable[[], float] = time.monotonic,
         *,
         default_project: str = "",
+        drain: str = "",
     ) -> None:
         """Prepare.
 
@@ -39,6 +39,7 @@ class Feed:
             lease_seconds: How long a claim is ours without `renew`.
             clock: Seconds; never goes back.
             default_project: For runs that named none.
+            drain: Tells this drain from others of the same process; "" where there are none.
         """
         self._default_project = default_project
         self._outbox = outbox
@@ -46,10 +47,11 @@ class Feed:
         self._is_short: dict[int, bool] = {}
         self._claims_made = {lane: count() for lane in LANES}
         self._lease_seconds = lease_seconds
-        self._may_be_copy = outbox.copies.is_elsewhere()
+        # What others deliver of a shared journal may be newer than what was read of it here.
+        self._may_be_copy = not outbox.is_shared and outbox.copies.is_elsewhere()
         self._known: dict[str, Known] = {}
         self._run_ids = run_ids
-        self._owner = f"process {os.getpid()} on {host_name()}"
+        self._owner = f"process {os.getpid()} on {host_name()}{f' ({drain})' if drain else ''}"
 
     def fill(self, sender: Sender) -> None:
         """Start as much as the sender has capacity for."""
@@ -82,11 +84,19 @@ class Feed:
 
     def renew(self, claims: Sequence[Claim]) -> None:
         """Renew the leases of claims in flight."""
-        self._outbox.claims.renew(claims, lease_seconds=self._lease_seconds, now=utc_now())
+        self._outbox.claims.renew(claims, lease_seconds=self._lease_seconds, now=self._outbox.now())
+
+    def let_go_of_unknown(self, held: Sequence[Claim]) -> None:
+        """Free what is claimed for this drain and it knows nothing of: the journal was away when that was answered.
+
+        Args:
+            held: The claims in flight.
+        """
+        self._outbox.claims.let_go_of_unknown(self._owner, held, now=self._outbox.now())
 
     def next_due(self, sender: Sender) -> Mapping[Lane, datetime]:
         """Return when the next delivery of each lane is due, if one is pending; it may be past."""
-        return self._outbox.claims.next_due(sender.destination.id, now=utc_now(), run_ids=self._run_ids)
+        return self._outbox.claims.next_due(sender.destination.id, now=self._outbox.now(), run_ids=self._run_ids)
 
     def _claim(self, destination_id: int, capacity: Capacity) -> list[Claim]:
         claims = self._outbox.claims.take(
@@ -94,7 +104,7 @@ class Feed:
             *self._wanted(capacity),
             owner=self._owner,
             lease_seconds=self._lease_seconds,
-            now=utc_now(),
+            now=self._outbox.now(),
             run_ids=self._run_ids,
             default_project=self._default_project,
         )

@@ -88,3 +88,43 @@ class JournalMaintenance:
         """Leave a small log behind, if that can be."""
         with suppress(JournalUnavailable):
             self._outbox.fold_wal()
+
+
+class SharedMaintenance(JournalMaintenance):
+    """What a drain does for a shared journal: nothing is left beside it, and the server looks after the rest."""
+
+    def begin(self) -> None:
+        """Note which trainings were interrupted; of many drains one does each."""
+        self._next_intake = time.monotonic() + self._intake_seconds
+        self._journal.note_interrupted()
+
+    def left_beside(self, runs: Sequence[str] | None) -> tuple[str, ...]:
+        """Return nothing."""
+        del runs
+        return ()
+
+    def take_in_now(self) -> None:
+        """Note that again."""
+        self.begin()
+
+    def fold(self) -> bool:
+        """Do nothing."""
+        return True
+
+    def mark_newest(self, delivered: int) -> None:
+        """Do nothing: an older copy of a server's database is no journal that somebody drains beside this one."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+def maintenance_of(journal: Journal, outbox: Outbox, intake_seconds: float) -> JournalMaintenance:
+    """Return what a drain does for a journal.
+
+    Args:
+        journal: The drain's, on the connection of its outbox.
+        outbox: The drain's.
+        intake_seconds: How often to do it.
+    """
+    kind = SharedMaintenance if journal.is_shared else JournalMaintenance
+    return kind(journal, outbox, intake_seconds)

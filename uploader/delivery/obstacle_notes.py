@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from journal.clock import utc_now
 from journal.errors import JournalError
 from journal.outbox.obstacles import Cause
 from journal.outbox.outbox import Outbox
@@ -40,7 +39,7 @@ class ObstacleNotes:
         if not found or (found == self._noted and time.monotonic() < self._next):
             return
         with suppress(JournalError):
-            self.outbox.settlement.note_obstacles(found, now=utc_now())
+            self.outbox.settlement.note_obstacles(found, now=self.outbox.now())
             self._noted, self._next = found, time.monotonic() + AGAIN_SECONDS
 
 

@@ -8,13 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from journal.clock import utc_now
 from journal.kinds import FINAL, REGISTRATION
 from journal.outbox.outbox import Outbox
 from journal.records import MODEL_ID, Claim, Outcome
 from uploader.delivery.attempt import Finished
 from uploader.delivery.next_plan import planning_for
 from uploader.delivery.retry_policy import FIRST_WAIT, READ_WAIT, Random, outcome_of_failure
+from uploader.delivery.sender import Sender
+from uploader.delivery.summary import DestinationResult
 from uploader.errors import Foreign, Transient
 from uploader.platforms.base import Receipt
 from uploader.platforms.registry import keeps_model_file
@@ -30,6 +31,8 @@ class Outcomes:
         delivered: Deliveries made, by destination id.
         made: The same by destination id and kind.
         bytes: What they held, by destination id.
+        finished: Attempts that are over, for whoever takes them to add to: what each comes to is looked up, and
+            written, by `write`.
         runs: Ids of the runs of which something was delivered, by destination id, in that order.
     """
 
@@ -52,11 +55,27 @@ class Outcomes:
         self._random = random
         self._first_wait = first_wait
         self._read_wait = read_wait
+        self.finished: list[Finished] = []
         self._unwritten: list[Outcome] = []
 
-    def add(self, finished: Finished) -> None:
-        """Add the outcome of an attempt."""
-        self._unwritten.append(self._outcome(finished))
+    def of(self, sender: Sender, due: str | None) -> DestinationResult:
+        """Return what a sender came to.
+
+        Args:
+            sender: Of the drain.
+            due: When it may be tried again, ISO; None where nothing is pending.
+        """
+        there = sender.destination.id
+        return DestinationResult(
+            self.delivered[there],
+            sender.refused,
+            sender.error,
+            sender.is_unreachable,
+            due,
+            tuple(self.runs[there]),
+            {kind: number for (place, kind), number in self.made.items() if place == there},
+            self.bytes[there],
+        )
 
     def release(self, claims: Iterable[Claim]) -> None:
         """Add that these were not attempted."""
@@ -67,14 +86,21 @@ class Outcomes:
         error = "the drain ended before the answer came"
         self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
 
+    def judge(self) -> list[Outcome]:
+        """Return what is to be written: what the attempts that are over came to, and those from before."""
+        while self.finished:
+            self._unwritten.append(self._outcome(self.finished[0]))
+            del self.finished[0]
+        return self._unwritten
+
     def write(self) -> list[Outcome]:
         """Write all outcomes in one transaction; return those that settled a delivery.
 
         What cannot be written stays for the next time.
         """
-        if not self._unwritten:
+        if not self.judge():
             return []
-        stale = self._outbox.settlement.record(self._unwritten, now=utc_now())
+        stale = self._outbox.settlement.record(self._unwritten, now=self._outbox.now())
         for outcome in stale:
             _LOG.warning("delivery %s was claimed by another drain meanwhile", outcome.claim.delivery_id)
         written = [outcome for outcome in self._unwritten if outcome not in stale] if stale else self._unwritten
@@ -104,7 +130,7 @@ class Outcomes:
         return outcome_of_failure(
             claim,
             result,
-            now=utc_now(),
+            now=self._outbox.now(),
             random=self._random,
             replaced=self._is_replaced(claim),
             first_wait=self._first_wait,

@@ -7,12 +7,14 @@ from collections.abc import Collection
 
 from journal import Journal
 from journal.reading.drain_at_work import DrainProgress
-from uploader.delivery.drain_lock import HeldLock
 from uploader.delivery.outcomes import Outcomes
+from uploader.delivery.presence import Presence
 from uploader.delivery.progress import Progress
 from uploader.delivery.time_left import Mark, TimeLeft
 
 EVERY_SECONDS = 1.0
+EVERY_SECONDS_SHARED = 20.0
+"""Counting what is left is work for the server, and each of many drains does it."""
 SHARE = 20
 """Counting takes one part in so many of the time at most, however much is left."""
 
@@ -40,9 +42,10 @@ class ProgressTelling:
         self._progress = progress
         self._run_ids = run_ids
         self._time_left = TimeLeft(time.monotonic())
+        self._every = EVERY_SECONDS_SHARED if journal.is_shared else EVERY_SECONDS
         self.due = time.monotonic() + EVERY_SECONDS
 
-    def tell(self, held: HeldLock) -> None:
+    def tell(self, held: Presence) -> None:
         """Count what is left, and tell it."""
         began = time.monotonic()
         left = self._journal.left(self._run_ids)
@@ -50,4 +53,4 @@ class ProgressTelling:
         seconds = self._time_left.seconds_for(Mark(began, delivered, size), left.deliveries, left.bytes)
         held.tell_progress(DrainProgress(delivered, size, left.deliveries, left.bytes, seconds))
         self._progress.expect(left.deliveries)
-        self.due = began + max(EVERY_SECONDS, SHARE * (time.monotonic() - began))
+        self.due = began + max(self._every, SHARE * (time.monotonic() - began))

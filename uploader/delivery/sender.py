@@ -108,6 +108,7 @@ class Sender:
             and a drain may claim again what it has under way.
         closed: Why nothing more is sent there until a person has done something, else None.
         unread: Why what has to be read there first is put off, else None.
+        breakers: Whether anything may be sent there now.
     """
 
     def __init__(self, destination: Destination, context: SenderContext) -> None:
@@ -124,7 +125,7 @@ class Sender:
         self._is_proven = False
         self._errors: dict[Lane, str] = {}
         self._clock = context.clock
-        self._breakers = LaneBreakers(context.random, context.first_wait)
+        self.breakers = LaneBreakers(context.random, context.first_wait)
         self._concurrency = Concurrency(context.parallel)
         self._uploads = context.uploads
         self._lane_counts: Counter[Lane] = Counter()
@@ -151,7 +152,7 @@ class Sender:
 
         Messages are claimed again when half of them are done: each time costs a transaction.
         """
-        message, upload = self._breakers.states(self._clock())
+        message, upload = self.breakers.states(self._clock())
         if self.closed or message == "open":
             return Capacity()
         space = BYTES_IN_FLIGHT - self._size
@@ -180,7 +181,7 @@ class Sender:
             self._adapt(finished, now)
         if isinstance(result, (Receipt, Refused)):
             self._errors.pop(lane, None)
-            self._breakers.answered(lane, now)
+            self.breakers.answered(lane, now)
             if finished.claim.kind in HEADS_AFTER and isinstance(result, Receipt):
                 self._tell_heads(finished.claim.run.id)
         elif isinstance(result, ReadRefused):
@@ -189,8 +190,8 @@ class Sender:
             self.closed = result
         else:
             error = _as_failure(result)
-            self._breakers.failed(lane, error, now)
-            if self._breakers.state(lane, now) == "open":
+            self.breakers.failed(lane, error, now)
+            if self.breakers.state(lane, now) == "open":
                 self._errors.setdefault(lane, str(error))
 
     def _adapt(self, finished: Finished, now: float) -> None:
@@ -233,7 +234,7 @@ class Sender:
     @property
     def refused(self) -> UploaderError | None:
         """Why nothing is sent there, or nothing that was tried was accepted; else None."""
-        if self.closed or self.unread is None or self._breakers.host.reached:
+        if self.closed or self.unread is None or self.breakers.host.reached:
             return self.closed
         return CredentialsRefused(self.unread.answer)
 
@@ -260,17 +261,17 @@ class Sender:
     @property
     def paused(self) -> bool:
         """Whether nothing may be sent at this moment."""
-        return self.closed is not None or self._breakers.state("message", self._clock()) == "open"
+        return self.closed is not None or self.breakers.state("message", self._clock()) == "open"
 
     @property
     def is_unreachable(self) -> bool:
         """Whether the host was probed often enough for a drain that does not watch."""
-        host = self._breakers.host
+        host = self.breakers.host
         return host.unreachable > (MORE_PROBES if host.reached else 0)
 
     def paused_for(self, lane: Lane) -> float:
         """Return the seconds until the lane may be tried again; 0 when it may be now."""
-        return max(0.0, self._breakers.resumes_at(lane) - self._clock())
+        return max(0.0, self.breakers.resumes_at(lane) - self._clock())
 
     @property
     def wants_heartbeats(self) -> bool:

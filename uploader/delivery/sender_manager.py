@@ -12,7 +12,6 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from journal.checkpoints.blob_access import Blobs
-from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Destination, Target
 from uploader.addresses import shown
@@ -189,7 +188,7 @@ class SenderManager:
     def keep_alive(self) -> None:
         """Tell the platforms that take heartbeats which runs are being trained."""
         senders = [sender for sender in self if sender.wants_heartbeats]
-        live = self._outbox.live_runs(utc_now()) if senders else []
+        live = self._outbox.live_runs(self._outbox.now()) if senders else []
         chosen = [run for run in live if self._run_ids is None or run in self._run_ids]
         for sender in senders:
             targets = self._outbox.routes.targets(destination_id=sender.destination.id, run_ids=chosen)

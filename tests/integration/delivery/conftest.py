@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.journals import Engine
 from support.recordings import Recordings, recordings
 from support.scripted_server import ScriptedServer, scripted_server
 
@@ -21,8 +22,8 @@ def _looks_around_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal") as opened:
+def journals(tmp_path: Path, engine: Engine) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal", engine) as opened:
         yield opened
 
 

@@ -18,6 +18,8 @@ from journal.records import Claim, Outcome
 from uploader.delivery.fair_planning import BATCH, FIRST_BATCH, PART, REGISTRATIONS
 from uploader.delivery.timing import Timing
 
+ON_BOTH_ENGINES = True
+
 
 def script(request: Request) -> Reply:
     """Call each run's model as the run is called."""

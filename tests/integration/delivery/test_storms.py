@@ -92,7 +92,7 @@ class SteppedDrain:
             assert finished is not None
             self.attempts.append(self.clock.seconds)
             self.sender.finish(finished)
-            self.outcomes.add(finished)
+            self.outcomes.finished.append(finished)
             if self.sender.paused:
                 self.outcomes.release(self.sender.withdraw())
         self.outcomes.write()
@@ -112,7 +112,7 @@ class SteppedDrain:
 
 
 @pytest.fixture
-def drain(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedDrain]:
+def drain(journals: Recordings, server: ScriptedServer) -> Iterator[SteppedDrain]:
     """A thousand epochs of runs that the server knows: several times as many as a storm may send."""
     for number in range(RUNS):
         journals.begin(f"train-{number}").started()
@@ -126,11 +126,9 @@ def drain(journals: Recordings, server: ScriptedServer, monkeypatch: pytest.Monk
             [EPOCHS],
         )
     clock = Clock()
-    monkeypatch.setattr("uploader.delivery.feed.utc_now", clock.utc_now)
-    monkeypatch.setattr("uploader.delivery.fair_planning.utc_now", clock.utc_now)
-    monkeypatch.setattr("uploader.delivery.outcomes.utc_now", clock.utc_now)
     server.requests.clear()
     with closing(journals.journal.outbox()) as outbox:
+        outbox.now = clock.utc_now
         yield SteppedDrain(journals, outbox, clock, random.Random(7))
 
 

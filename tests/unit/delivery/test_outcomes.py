@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from journal.records import Claim, Run
 from uploader.delivery.attempt import Finished
@@ -26,10 +27,9 @@ def registered(name: str, destination_id: int = 1, *, is_new: bool = True) -> Fi
 
 
 def results(*finished: Finished) -> list[Any]:
-    outcomes = Outcomes(cast(Outbox, SimpleNamespace(settlement=Unwritten())), lambda: 0.0)
-    for each in finished:
-        outcomes.add(each)
-    return [outcome.result for outcome in outcomes._unwritten]
+    outcomes = Outcomes(cast(Outbox, SimpleNamespace(settlement=Unwritten(), now=utc_now)), lambda: 0.0)
+    outcomes.finished += finished
+    return [outcome.result for outcome in outcomes.judge()]
 
 
 def test_two_runs_are_not_given_one_model_at_once() -> None:

@@ -1,0 +1,129 @@
+"""Many drains deliver a shared journal: each finds its part, keeps to the others' pauses, and outlives the server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from support.journals import until, url_of
+from support.machines import machines
+from support.recordings import KEY, Recordings, recordings
+from support.scripted_server import ScriptedServer, scripted_server
+from support.settings import settings
+
+from journal.reading.drains_at_work import drains_at_work
+from uploader.delivery.drain import Drain
+from uploader.delivery.drain_options import DrainOptions
+
+RUNS, EPOCHS, DRAINS = 8, 6, 4
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal", "postgres") as opened:
+        yield opened
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as running:
+        yield running
+
+
+def at_once(shared: Recordings, url: str, number: int, **options: object) -> list[int]:
+    """Run several drains to their ends; return their exit codes."""
+    codes: list[int] = []
+    with ExitStack() as stack:
+        drains = [
+            Drain(
+                shared.journal,
+                stack.enter_context(closing(shared.journal.outbox())),
+                settings(KEY, url),
+                DrainOptions(**options),  # type: ignore[arg-type]
+            )
+            for _ in range(number)
+        ]
+        threads = [threading.Thread(target=lambda one=one: codes.append(one.run().exit_code)) for one in drains]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return codes
+
+
+def without_weights(shared: Recordings, name: str = "train") -> None:
+    """Record a training of which no machine needs a file."""
+    training = shared.begin(name)
+    training.started()
+    training.epoch(0)
+    training.complete()
+    training.end()
+
+
+def sent(server: ScriptedServer) -> Counter[str]:
+    return Counter(json.dumps(body, sort_keys=True) for body in server.bodies("/metrics"))
+
+
+def test_drains_share_the_work_and_send_nothing_twice(shared: Recordings, server: ScriptedServer) -> None:
+    for number in range(RUNS):
+        shared.whole(f"train-{number}", epochs=EPOCHS, content=b"weights %d" % number)
+
+    codes = at_once(shared, server.url, DRAINS, max_time=100.0)
+
+    assert 0 in codes  # the last one's; to the others the deliveries under way are work that remains
+    assert {*codes} <= {0, 3}
+    twice = {what: times for what, times in sent(server).items() if times > 1}
+    assert not twice
+    assert not [
+        run for run in shared.journal.report() for one in run.targets if one.pending or one.unplanned or one.dead
+    ]
+    ends = {}
+    for body in server.bodies("/metrics"):
+        ends[body.get("modelId")] = body["event"]
+    assert Counter(ends.values())["training_complete"] == RUNS  # each run's end is its last message
+
+
+def test_is_named_by_its_url_whose_password_nobody_is_shown(
+    shared: Recordings, server: ScriptedServer, tmp_path: Path
+) -> None:
+    without_weights(shared)
+    named = url_of(shared.journal).replace("postgres@", "postgres:hidden%2Fsecret@")
+
+    with machines(tmp_path) as run:
+        code, printed, said = run("a", "drain", named, url=server.url)
+        assert code == 0, said
+        assert "delivered" in printed or "deliveries made" in printed
+        again = run("a", "drain", "--journal", named, "--json", url=server.url)
+        assert json.loads(again[1])["exit_code"] == 0
+        refused = run("a", "prune", "--journal", named, url=server.url)
+    assert refused[0] == 2
+    assert "is a shared journal, with which this command does not work; these do: `drain`" in refused[2]
+    assert "hidden" not in printed + said + "".join(map(str, (*again, *refused)))
+
+
+def test_an_environment_may_name_it(
+    shared: Recordings, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_weights(shared)
+    monkeypatch.setenv("UPLOADER_JOURNAL", url_of(shared.journal))
+
+    with machines(tmp_path) as run:
+        assert run("a", "drain", url=server.url)[0] == 0
+        code, _, said = run("a", "prune")
+    assert (code, "is a shared journal" in said) == (2, True)
+
+
+def test_tells_of_itself_while_it_works(shared: Recordings, server: ScriptedServer) -> None:
+    def drains() -> list[str]:
+        with shared.journal.begin(read_only=True) as connection:
+            return [one.told.in_words for one in drains_at_work(connection, datetime.now(timezone.utc))]
+
+    with shared.draining(server.url, watch=True), shared.draining(server.url, watch=True):
+        until(lambda: len(drains()) == 2)
+    assert not drains()
