@@ -1,7 +1,7 @@
 """Reading an object piece by piece, from anywhere in it, in bounded memory.
 
 Once it is read on, the next part is fetched while one is sent, so that neither the store nor the platform waits for the
-other. The thread for that begins and ends here.
+other. The threads for that, one at a time, begin and end here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from threading import Thread
 
 PARTS = 2
 """Parts in memory, besides the one that comes: a chunk of an upload is digested, and then read again to be sent."""
+
+
+PATIENCE = 2.0
+"""Seconds that a part which nobody wants any more is waited for."""
 
 
 class RangedReader:
@@ -32,8 +37,8 @@ class RangedReader:
         self._fetch, self._size, self._length = fetch, size, part
         self._position = 0
         self._parts: OrderedDict[int, bytes] = OrderedDict()
-        self._thread: ThreadPoolExecutor | None = None
         self._coming: tuple[int, Future[bytes]] | None = None
+        self._thread: Thread | None = None
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
@@ -50,10 +55,10 @@ class RangedReader:
         return self._position
 
     def close(self) -> None:
-        """Let go of what was fetched, and wait for what still comes."""
+        """Let go of what was fetched, and wait a moment for what still comes; a store that hangs is left to itself."""
         self._parts.clear()
         if self._thread is not None:
-            self._thread.shutdown(cancel_futures=True)
+            self._thread.join(PATIENCE)
 
     def _part(self, start: int) -> bytes:
         if start not in self._parts:
@@ -76,5 +81,14 @@ class RangedReader:
 
     def _look_ahead(self, start: int) -> None:
         if start < self._size:
-            self._thread = self._thread or ThreadPoolExecutor(1, "blob-reader")
-            self._coming = start, self._thread.submit(self._fetched, start)
+            coming: Future[bytes] = Future()
+            self._coming = start, coming
+            # A daemon: a request that hangs must not keep the process from ending.
+            self._thread = Thread(target=self._fetch_into, args=(coming, start), name="blob-reader", daemon=True)
+            self._thread.start()
+
+    def _fetch_into(self, coming: Future[bytes], start: int) -> None:
+        try:
+            coming.set_result(self._fetched(start))
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            coming.set_exception(error)

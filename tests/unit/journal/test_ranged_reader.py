@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from journal.errors import BlobsUnavailable
+from journal.shared_blobs import ranged_reader
 from journal.shared_blobs.ranged_reader import RangedReader
 
 CONTENT = bytes(range(256)) * 10
@@ -55,6 +56,29 @@ def test_the_next_part_comes_while_one_is_used_and_its_thread_ends_with_the_read
     assert third.wait(60)
     reader.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("blob-reader")]
+
+
+def test_a_store_that_hangs_holds_up_neither_the_end_of_the_reading_nor_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ranged_reader, "PATIENCE", 0.01)
+    hangs, asked = threading.Event(), threading.Event()
+
+    def fetch(start: int, length: int) -> bytes:
+        if start == 2 * PART:
+            asked.set()
+            hangs.wait(100)
+        return part(start, length)
+
+    reader = reading(fetch)
+    reader.read(PART)
+    reader.read(PART)
+    assert asked.wait(60)
+    reader.close()
+    [left] = [one for one in threading.enumerate() if one.name.startswith("blob-reader")]
+    assert left.daemon
+    hangs.set()
+    left.join()
 
 
 def test_a_chunk_that_is_digested_and_then_sent_is_fetched_once() -> None:
