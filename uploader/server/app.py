@@ -74,6 +74,7 @@ def create_app(platform: Platform, limits: Limits, is_ending: Callable[[], bool]
             Exception: bodies.answer_crash,
         },
     )
+    app.router.redirect_slashes = False  # which would lead past the prefix that a proxy takes off
     app.state.platform = platform
     app.state.dashboard = Dashboard(
         source=StoreSource(platform),

@@ -249,3 +249,6 @@ def test_the_address_may_be_configured(tmp_path: Path, under: str) -> None:
         assert page(server, f"{under}/assets/style.css", Authorization="Bearer k").status_code == 200
         assert page(server, f"{under}/data/runs", Authorization="Bearer k").json()["count"] == 1
         assert page(server, under or "/").status_code == 401  # whoever the proxy lets in
+        for mistyped in ("/compare/", "/runs", "/data/runs/"):
+            told = page(server, under + mistyped, Authorization="Bearer k", Accept="text/html")
+            assert (told.status_code, told.history) == (404, []), mistyped  # and leads nowhere past the prefix

@@ -10,7 +10,7 @@ export function drawMarks({ ctx, bbox: { left, top, width, height }, valToPos },
   ctx.rect(left - size, top - size, width + 4 * size, height + 2 * size);
   ctx.clip();
   const best = single && lines.find((line) => line.best != null);
-  if (best) dotted(x(xs[best.best]));
+  if (best) dotted(x(xs[best.best]), y(best.values[best.best]) > top + height / 2);
   for (const line of lines.filter((each) => !each.hidden)) {
     ctx.fillStyle = line.stroke;
     if (line.best != null && line.values[line.best] != null) dot(x(xs[line.best]), y(line.values[line.best]));
@@ -18,10 +18,11 @@ export function drawMarks({ ctx, bbox: { left, top, width, height }, valToPos },
   }
   ctx.restore();
 
-  function dotted(at) {
+  /** A dotted line whose word stands where its dot does not: above or below. */
+  function dotted(at, isLow) {
     const isRight = at > left + width / 2;
     Object.assign(ctx, { strokeStyle: color, fillStyle: color, font: `${11 * px}px ${fontFamily}`, textAlign: isRight ? "right" : "left" });
-    ctx.fillText("best", at + (isRight ? -size : size), top + 2 * size);
+    ctx.fillText("best", at + (isRight ? -size : size), isLow ? top + 2 * size : top + height - size);
     ctx.setLineDash([px, 3 * px]);
     ctx.beginPath();
     ctx.moveTo(at, top);
