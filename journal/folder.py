@@ -37,12 +37,13 @@ from journal.reading.remaining import Left, left
 from journal.reading.report import RunReport, make_report
 from journal.records import PlannedDelivery, Target
 from journal.retention import prunable, pruning
-from journal.retention.limit import Size, measure
+from journal.retention.limit import Size, blob_bytes
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
 from journal.sessions.liveness import live_runs, live_sessions
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
+from journal.shared_addresses import as_path
 from journal.storage.backend import Backend, Begin, Changes
 from journal.writing import epoch_salvage, salvaging
 from journal.writing.fallback_files import FallbackFiles
@@ -61,6 +62,7 @@ class Journal:
         path: The folder; of a journal in a database, the one that this machine has for it.
         database: `journal.db` in it.
         address: The journal as people are told of it.
+        place: It on the command line: the folder, or the path that stands for its URL.
         is_shared: Whether many machines write to it and drain it at once.
         blobs: The checkpoint bytes, wherever the journal keeps them.
         local_blobs: Those in `path`; of a journal in a file, they are the same.
@@ -75,6 +77,7 @@ class Journal:
         self.path = backend.folder
         self.database = backend.folder / "journal.db"
         self.address = backend.address
+        self.place = as_path(backend.address) if backend.is_shared else backend.folder
         self.is_shared = backend.is_shared
         self.local_blobs = BlobStore(backend.folder / "blobs")
         self.shared_blobs = shared_blobs
@@ -351,7 +354,7 @@ class Journal:
     def size(self) -> Size:
         """Return how much the journal holds."""
         with self._transaction(read_only=True) as connection:
-            return measure(connection)
+            return Size(self._backend.database_bytes(connection), blob_bytes(connection))
 
     def mark_removed(self, sha256s: Collection[str]) -> None:
         """Record that the files of these blobs were deleted to make room."""

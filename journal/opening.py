@@ -68,13 +68,15 @@ def open_journal(
     return _opened(folder, durability, busy_seconds)
 
 
-def open_shared(url: str) -> Journal:
+def open_shared(url: str, *, make: bool = True) -> Journal:
     """Open a journal in a PostgreSQL database; make its tables when they are not there.
 
     Args:
         url: Such as `postgresql://user@host/database`.
+        make: Whether to make them, or bring them to the newest schema; else nothing is written.
 
     Raises:
+        NoJournal: It has no tables, and none are to be made.
         JournalError: The URL is none, the server is away or refuses, or a later version has made the tables.
         LibraryMissing: The driver is not installed.
     """
@@ -87,7 +89,7 @@ def open_shared(url: str) -> Journal:
     try:
         shared.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (shared.folder / "blobs").mkdir(mode=0o700, exist_ok=True)
-        uuid = postgres_steps.prepare(shared)
+        uuid = postgres_steps.prepare(shared) if make else postgres_steps.require(shared)
         return Journal(shared, uuid, PlacedBlobs(shared, uuid))
     except OSError as error:
         raise from_os(error, shared.folder) from error

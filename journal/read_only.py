@@ -12,13 +12,14 @@ from typing import Any
 from journal import locations
 from journal.errors import DiskFull, JournalUnwritable, from_os
 from journal.folder import Journal
-from journal.opening import open_existing, open_journal
+from journal.opening import open_existing, open_journal, open_shared
 from journal.reading.backlog_figures import DestinationBacklog
 from journal.reading.details import RunDetails
 from journal.reading.drain_at_work import DrainAtWork, drain_at_work
 from journal.reading.overview import RunOverview
 from journal.reading.report import RunReport
 from journal.sessions.over import RecordOf, no_record
+from journal.shared_addresses import shared_url, told
 
 FEW = 6
 """Of so many runs a glance counts everything; it takes a look at each event and delivery of the journal."""
@@ -31,7 +32,7 @@ class JournalState:
     """What a look at a journal finds of the whole of it.
 
     Attributes:
-        path: The folder.
+        path: The folder, or what stands for the URL of a shared journal.
         bytes: What the journal takes up; see `journal.retention.limit.Size`.
         fallbacks: How many fallback files hold events of this journal that it has not imported.
         fallbacks_elsewhere: How many fallback files wait beside this journal for others, by where each of those is: its
@@ -54,6 +55,16 @@ class JournalState:
     drains: Sequence[DrainAtWork] = ()
     backlog: Sequence[DestinationBacklog] = ()
     live_sessions: int = 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is a shared journal."""
+        return shared_url(self.path) is not None
+
+    @property
+    def name(self) -> str:
+        """The journal as people are told of it: its folder, or its URL without a password."""
+        return told(self.path)
 
     @property
     def drain(self) -> DrainAtWork | None:
@@ -129,12 +140,16 @@ def reading(path: Path) -> Iterator[Journal]:
     """Open a journal to read it; if it cannot be written, a copy of its database. None is made.
 
     Args:
-        path: The folder, absolute.
+        path: The folder, absolute, or what stands for the URL of a shared journal.
 
     Raises:
         NoJournal: There is none, or not any more.
         JournalError: It cannot be read.
     """
+    if url := shared_url(path):
+        with open_shared(url, make=False) as shared:
+            yield shared
+        return
     try:
         opened = open_existing(path)
     except (JournalUnwritable, DiskFull):
@@ -189,6 +204,8 @@ def _salvageable(
     opened: Journal, runs: Iterable[RunReport | RunOverview], missing: Mapping[str, Sequence[int]], record_of: RecordOf
 ) -> Mapping[str, Sequence[int]]:
     """Return the epochs that trainers' own records have of runs, and the journal lacks."""
+    if opened.is_shared:
+        return {}  # these records are on the machines that trained
     chosen = {run.id: run for run in runs}
     pruned = {run.id for run in chosen.values() if run.pruned}
     over = {run.id: run for run in opened.runs_over(of=chosen, pruned=pruned)}
@@ -200,11 +217,15 @@ def _salvageable(
 
 
 def _beside(opened: Journal, path: Path) -> dict[str, Any]:
+    if opened.is_shared:
+        return {**_common(opened, path), "fallbacks": 0, "fallbacks_elsewhere": {}}
     return {
-        "path": path,
-        "bytes": opened.size().total,
+        **_common(opened, path),
         "fallbacks": opened.fallbacks.waiting(path),
         "fallbacks_elsewhere": opened.fallbacks.elsewhere(path),
         "drains": [one for one in (drain_at_work(path),) if one is not None],
-        "live_sessions": opened.live_sessions(),
     }
+
+
+def _common(opened: Journal, path: Path) -> dict[str, Any]:
+    return {"path": path, "bytes": opened.size().total, "live_sessions": opened.live_sessions()}

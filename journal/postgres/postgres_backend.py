@@ -31,6 +31,12 @@ _SETTINGS = (
 )
 _CONNECTING = {"connect_timeout": 10, "keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 _READING = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_BYTES = text(
+    """
+    SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind = 'r'
+    """
+).bindparams(schema=SCHEMA)
 _NOW = text("SELECT clock_timestamp()")
 
 
@@ -112,6 +118,10 @@ class PostgresBackend:
     def log_bytes(self) -> int:
         """Return 0: the log is the server's."""
         return 0
+
+    def database_bytes(self, connection: Connection) -> int:
+        """Return the size of our tables and their indexes."""
+        return int(connection.execute(_BYTES).scalar_one())
 
     def close(self) -> None:
         """Close the connections that are kept open, and those that listen."""

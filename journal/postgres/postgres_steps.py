@@ -11,7 +11,7 @@ from importlib import resources
 from sqlalchemy import Connection, text
 
 from journal.clock import now_text
-from journal.errors import NewerJournal
+from journal.errors import JournalError, NewerJournal, NoJournal
 from journal.postgres import advisory_locks as locks
 from journal.postgres.postgres_backend import SCHEMA, PostgresBackend
 from journal.schema.tables import VIEWS
@@ -46,6 +46,29 @@ def prepare(backend: PostgresBackend) -> str | None:
         with begin():
             _migrate(connection, backend.address)
             return _uuid(connection)
+
+
+def require(backend: PostgresBackend) -> str | None:
+    """Check that the tables are there, and are those that this version knows; return the journal's uuid. It only reads.
+
+    Raises:
+        NoJournal: There are none.
+        NewerJournal: A later version has made them.
+        JournalError: An earlier version has, or the server is away, or refuses.
+    """
+    with backend.connect() as connection, backend.begins_on(connection)(read_only=True):
+        version = _version(connection)
+        _check(version, backend.address)
+        if not version:
+            raise NoJournal(
+                f"there is no journal in {backend.address} yet; `collect --into` or a drain makes its tables"
+            )
+        if version < NEWEST_VERSION:
+            raise JournalError(
+                f"{backend.address} has schema version {version}, this version reads {NEWEST_VERSION}; `collect` or a "
+                "drain of this version brings it there"
+            )
+        return _uuid(connection)
 
 
 def _migrate(connection: Connection, address: str) -> None:

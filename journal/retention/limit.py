@@ -33,6 +33,7 @@ from journal.sessions import session_rows
 from journal.sessions.identity import UPKEEP
 from journal.storage.backend import Begin
 
+_BLOB_BYTES = "SELECT coalesce(sum(size), 0) FROM blobs WHERE state = 'present'"
 SLACK = 20
 """Console text is evicted until a 20th of the limit is free, so that it does not happen at every heartbeat."""
 
@@ -60,6 +61,11 @@ def measure(connection: Connection) -> Size:
     return measure_by(lambda question: int(connection.exec_driver_sql(question).scalar_one()))
 
 
+def blob_bytes(connection: Connection) -> int:
+    """Return the bytes of the checkpoints."""
+    return int(connection.exec_driver_sql(_BLOB_BYTES).scalar_one())
+
+
 def measure_by(ask: Callable[[str], int]) -> Size:
     """Return the journal's size.
 
@@ -67,7 +73,7 @@ def measure_by(ask: Callable[[str], int]) -> Size:
         ask: Returns the number that an SQL query gives.
     """
     pages, free, page_size = (ask(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size"))
-    return Size((pages - free) * page_size, ask("SELECT coalesce(sum(size), 0) FROM blobs WHERE state = 'present'"))
+    return Size((pages - free) * page_size, ask(_BLOB_BYTES))
 
 
 class Space:

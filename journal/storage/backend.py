@@ -101,5 +101,8 @@ class Backend(Protocol):
     def log_bytes(self) -> int:
         """Return the size of the write-ahead log, 0 where that is none of ours."""
 
+    def database_bytes(self, connection: Connection) -> int:
+        """Return the size of the rows, without free space and the log; `connection` is in a transaction."""
+
     def close(self) -> None:
         """Let go of the database."""

@@ -90,6 +90,12 @@ class SqliteBackend:
         except OSError:
             return 0
 
+    def database_bytes(self, connection: Connection) -> int:
+        """Return the size of the pages in use."""
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names)
+        return (pages - free) * size
+
     def close(self) -> None:
         """Let go of the file."""
         self.engine.dispose()

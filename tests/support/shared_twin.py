@@ -30,5 +30,8 @@ def shared_twin(folder: Path) -> str:
                 places = ", ".join(["%s"] * len(columns))
                 insert = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({places})"
                 connection.exec_driver_sql(insert, rows)
+            if "id" in columns and name not in {"runs", "events"}:
+                sequence = f"pg_get_serial_sequence('{name}', 'id')"
+                connection.exec_driver_sql(f"SELECT setval({sequence}, 1 + coalesce(max(id), 0)) FROM {name}")
         connection.exec_driver_sql("SELECT setval('event_ids', 1 + coalesce((SELECT max(id) FROM events), 0))")
     return url

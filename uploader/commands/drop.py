@@ -117,7 +117,7 @@ def _drop_destination(
         dropped = opened.drop_destination(destination_id, chosen)
     except UnknownRow as error:
         raise UnknownRow(f"{error}; {where_runs_go(opened)}") from error
-    again = next_command(f"drain --to {address_options(platform, url or 'URL')}", opened.path)
+    again = next_command(f"drain --to {address_options(platform, url or 'URL')}", opened.place)
     return asdict(dropped), _as_text(dropped, again)
 
 

@@ -12,7 +12,20 @@ import click
 from journal.shared_addresses import as_path, shared_url, without_password
 from uploader.addresses import shown
 
-ON_SHARED_JOURNALS = ("drain",)
+ON_SHARED_JOURNALS = (
+    "drain",
+    "status",
+    "show",
+    "logs",
+    "wait",
+    "export",
+    "retry",
+    "drop",
+    "route",
+    "resend",
+    "prune",
+    "verify",
+)
 """The commands that take the URL of a shared journal."""
 
 

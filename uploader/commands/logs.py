@@ -85,7 +85,7 @@ def _follow(run: RecordedRun, newest: int, interrupts: NoticedSignals) -> None:
     """Print what arrives, until the run is over or nobody reads it."""
     from uploader.delivery.journal_changes import looks
 
-    for _ in looks(run.journal / "journal.db", wait=interrupts.wait):
+    for _ in looks(run.journal, wait=interrupts.wait):
         chunks, goes_on = run.console_after(newest)
         for each in chunks:
             newest = max(newest, each.id)

@@ -44,7 +44,7 @@ def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: 
     with opened_journal(journal, "resend", as_json=as_json) as opened:
         chosen = list(_chosen(opened, runs, to))
         sent = [{"run": one.run.id, "to": one.destination.base_url, "events": _resend(opened, one)} for one in chosen]
-        drain = next_command("drain", opened.path)
+        drain = next_command("drain", opened.place)
     lines = [f"{one.run.name} to {place(one.destination.platform, one.destination.base_url)}" for one in chosen]
     text = "\n  ".join([f"Sent again by the next `{drain}`: {count(len(lines), 'run')}", *lines])
     click.echo(json.dumps({"resent": sent}) if as_json else text)
@@ -72,5 +72,7 @@ def _chosen(opened: Journal, names: tuple[str, ...], to: str | None) -> Iterator
     whole = [one for one in found if one.run.id not in pruned]
     if not whole:
         where = f" to {shown(to)}" if to else " anywhere yet"
-        raise UnknownRow(f"none of these runs goes{where}; `{next_command('status', opened.path)}` lists where they go")
+        raise UnknownRow(
+            f"none of these runs goes{where}; `{next_command('status', opened.place)}` lists where they go"
+        )
     yield from whole

@@ -85,7 +85,7 @@ def _redirected(
         raise click.UsageError(f"--to: {error}") from error
     with opened_journal(journal, "route", as_json=as_json) as opened:
         moved = _redirect(opened, [run] if run else [], platform, url, origin)
-        drain = next_command("drain", opened.path)
+        drain = next_command("drain", opened.place)
     kept = f" {count(len(moved.kept), 'run')} of which something may have arrived there stay." if moved.kept else ""
     text = f"The next `{drain}` sends {count(len(moved.runs), 'run')} to {place(platform, url)} instead.{kept}"
     return json.dumps(asdict(moved)) if as_json else text
@@ -99,7 +99,7 @@ def _redirect(opened: Journal, names: list[str], platform: str, url: str, origin
     try:
         return opened.redirect(chosen, platform, url, origin=origin_id)
     except UnknownRow as error:
-        both = next_command(f"drain --to {address_options(platform, url)}", opened.path)
+        both = next_command(f"drain --to {address_options(platform, url)}", opened.place)
         raise UnknownRow(f"{error}; `{both}` sends them there too, and {where_runs_go(opened)}") from error
 
 
@@ -113,7 +113,7 @@ def _renamed(run: str, project: str | None, name: str | None, journal: Path | No
     with opened_journal(journal, "route", as_json=as_json) as opened:
         (run_id,) = named_runs(opened, [run])
         renamed = opened.rename(run_id, **chosen)
-        drain = next_command("drain", opened.path)
+        drain = next_command("drain", opened.place)
         again = _way_back(opened, run_id)
     named = f"{renamed.run.project or 'the default project'}/{renamed.run.name}"
     kept = f" {' and '.join(renamed.kept)} has it already and keeps what it calls it." if renamed.kept else ""
@@ -128,4 +128,6 @@ def _way_back(opened: Journal, run_id: str) -> str | None:
     targets = next(run.targets for run in opened.report() if run.id == run_id)
     if not targets or any(target.dropped_at is None for target in targets):
         return None
-    return next_command(f"drain --to {address_options(targets[0].platform, targets[0].base_url or 'URL')}", opened.path)
+    return next_command(
+        f"drain --to {address_options(targets[0].platform, targets[0].base_url or 'URL')}", opened.place
+    )

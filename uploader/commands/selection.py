@@ -64,7 +64,7 @@ def named_runs(opened: Journal, names: Sequence[str]) -> list[str]:
     from uploader.run_selection import choose_runs
 
     with closing(opened.outbox()) as outbox:
-        return choose_runs(outbox.routes.runs(), names, opened.path) or []
+        return choose_runs(outbox.routes.runs(), names, opened.place) or []
 
 
 def named_destination(opened: Journal, platform: str, url: str) -> int:
@@ -92,7 +92,7 @@ def named_destination(opened: Journal, platform: str, url: str) -> int:
 
 def where_runs_go(opened: Journal) -> str:
     """Return in words how a person finds out where runs go."""
-    return f"`{next_command('status', opened.path)}` lists where runs go"
+    return f"`{next_command('status', opened.place)}` lists where runs go"
 
 
 def _begins_id(runs: Iterable[str], digits: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journal.shared_addresses import told
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
 from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argument
@@ -67,7 +68,7 @@ def as_values(run: RecordedRun, found: RunContents) -> dict[str, Any]:
     from journal.reading.recorded_epochs import columns, trained_epochs
 
     return {
-        "journal": str(run.journal),
+        "journal": told(run.journal),
         **asdict(found.report),
         "times": asdict(found.times),
         "missing_epochs": list(found.missing_epochs),

@@ -16,6 +16,7 @@ import click
 from journal.clock import to_text, utc_now
 from journal.kinds import RunState
 from journal.locations import default_journal
+from journal.shared_addresses import told
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
@@ -154,7 +155,7 @@ def _drawn(folders: Sequence[Path], wanted: Wanted, *, all_runs: bool) -> tuple[
         found = _or_why(folder, partial(_lines, folder, wanted, on))
         code = JOURNAL_UNUSABLE if isinstance(found, str) else code
         lines += [Line()] if lines else []
-        lines += [line(f"journal {folder}: {found}")] if isinstance(found, str) else found
+        lines += [line(f"journal {told(folder)}: {found}")] if isinstance(found, str) else found
     return lines, code
 
 
@@ -164,7 +165,7 @@ def _print_json(folders: Sequence[Path], wanted: Wanted) -> int:
         click.echo(json.dumps(_alone(partial(_values, folders[0] if folders else None, wanted), as_json=True)))
         return 0
     found = {folder: _or_why(folder, partial(_values, folder, wanted)) for folder in folders}
-    shown = ({"journal": str(folder), "error": one} if isinstance(one, str) else one for folder, one in found.items())
+    shown = ({"journal": told(folder), "error": one} if isinstance(one, str) else one for folder, one in found.items())
     click.echo(json.dumps([*shown]))
     return JOURNAL_UNUSABLE if any(isinstance(one, str) for one in found.values()) else 0
 

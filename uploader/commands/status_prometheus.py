@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from journal.shared_addresses import told
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def print_gauges(journals: Sequence[Path], limit: int | None) -> int:
     from uploader.reports.exposition import exposition
     from uploader.reports.journal_gauges import journal_gauges
 
-    found = {str(place): _seen(place) for place in journals}
+    found = {told(place): _seen(place) for place in journals}
     click.echo(exposition(journal_gauges(found, limit)), nl=False)
     return JOURNAL_UNUSABLE if None in found.values() else 0
 
@@ -37,5 +38,5 @@ def _seen(place: Path) -> Glance | None:
     try:
         return glance(place, lambda _: (), with_backlog=True)
     except JournalError as error:
-        click.echo(f"uploader status: {place}: {error}", err=True)
+        click.echo(f"uploader status: {told(place)}: {error}", err=True)
         return None

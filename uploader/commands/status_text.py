@@ -47,8 +47,12 @@ def in_full(state: JournalState, runs: Iterable[RunReport]) -> str:
 
 def head(state: JournalState, runs: int, limit: int | None) -> str:
     """Return where a journal is, how many runs it has and how large it is."""
-    size = readable(state.bytes) if limit is None else f"{readable(state.bytes)} of at most {readable(limit)}"
-    return f"journal {state.path}: {count(runs, 'run')}, {size}"
+    size = (
+        readable(state.bytes)
+        if limit is None or state.is_shared
+        else f"{readable(state.bytes)} of at most {readable(limit)}"
+    )
+    return f"journal {state.name}: {count(runs, 'run')}, {size}"
 
 
 def beside_it(state: JournalState) -> Iterator[str]:

@@ -121,7 +121,7 @@ def verify(
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
         again = {id(one): send_again(opened, one) for one in found if fix}
-        drain = next_command("drain", opened.path)
+        drain = next_command("drain", opened.place)
     if as_json:
         click.echo(
             json.dumps({"exit_code": _code(found), "runs": [_as_json(one, again.get(id(one))) for one in found]})

@@ -110,7 +110,7 @@ def _wait(run: RecordedRun, until: Condition, timeout: float, interrupts: Notice
     deadline = time.monotonic() + timeout
     judgement = None
     try:
-        for _ in looks(run.journal / "journal.db", wait=_until(deadline, interrupts)):
+        for _ in looks(run.journal, wait=_until(deadline, interrupts)):
             progress = run.progress(newest)
             newest = progress.newest_epoch
             epochs.update((one.epoch, one) for one in progress.epochs)

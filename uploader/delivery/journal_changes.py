@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from journal.shared_addresses import shared_url
 from journal.storage.file_changes import FileChanges
 
 NOTICE_SECONDS = 0.1
 """How soon it is noticed that somebody has written."""
+SHARED_SECONDS = 1.0
+"""How often a shared journal is looked at, as its server tells of nothing but new events."""
 LOOK_SECONDS = 5.0
 """How often to look although nobody has: a process that was killed writes nothing."""
 _REST = 9
@@ -26,17 +29,33 @@ def rest_after(began: float, ended: float) -> float:
     return max(NOTICE_SECONDS, _REST * (ended - began))
 
 
+class _Regularly:
+    """Says now and then that a journal may have been written to."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._looked = clock()
+
+    def note(self) -> None:
+        """Note that it is looked at now."""
+        self._looked = self._clock()
+
+    def are_any(self) -> bool:
+        """Return whether that was long enough ago."""
+        return self._clock() - self._looked >= SHARED_SECONDS
+
+
 def looks(
-    database: Path, *, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
+    journal: Path, *, wait: Callable[[float], object] = time.sleep, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
     """Yield at once, and then whenever somebody has written to a journal, and now and then in any case.
 
     Args:
-        database: The journal's `journal.db`.
+        journal: The folder, or what stands for the URL of a shared journal.
         wait: Waits for so many seconds.
         clock: Seconds; never goes back.
     """
-    changes = FileChanges(database)
+    changes = _Regularly(clock) if shared_url(journal) else FileChanges(journal / "journal.db")
     while True:
         changes.note()
         began = clock()

@@ -51,9 +51,9 @@ class JournalStatus:
     """The state of a journal.
 
     Attributes:
-        journal: Its folder.
+        journal: Its folder, or its URL without a password.
         bytes: What it takes up.
-        max_bytes: Its size limit; None where the setting cannot be read.
+        max_bytes: Its size limit; None where the setting cannot be read, or where it is shared.
         drain: The drain at work, as far as is known here; of several at a shared journal the one that began first.
         drains: All of them.
         backlog: What waits at each destination.
@@ -109,9 +109,9 @@ def journal_status(view: View, runs: Sequence[RunReport], limit: int | None) -> 
     """
     mirrors = states(view.path)
     return JournalStatus(
-        journal=str(view.path),
+        journal=view.name,
         bytes=view.bytes,
-        max_bytes=limit,
+        max_bytes=None if view.is_shared else limit,
         drain=view.drain,
         drains=tuple(view.drains),
         backlog=tuple(view.backlog),

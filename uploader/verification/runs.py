@@ -71,7 +71,7 @@ def chosen_targets(opened: Journal, names: Sequence[str], to: str | None) -> lis
         UnknownRow: A name fits no run, or several; or none of them goes there.
     """
     with closing(opened.outbox()) as outbox:
-        run_ids = choose_runs(outbox.routes.runs(), names, opened.path)
+        run_ids = choose_runs(outbox.routes.runs(), names, opened.place)
         targets = outbox.routes.targets(run_ids=run_ids)
     found = [one for one in targets if to is None or is_same_place(one.destination.base_url, to)]
     if not found:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from uploader.delivery.journal_changes import LOOK_SECONDS, NOTICE_SECONDS, looks
+from uploader.delivery.journal_changes import LOOK_SECONDS, NOTICE_SECONDS, SHARED_SECONDS, looks
 
 
 class Waits:
@@ -24,7 +24,7 @@ class Waits:
 
 def times(database: Path, waits: Waits, number: int, costs: float = 0.0) -> list[float]:
     found = []
-    for _ in islice(looks(database, wait=waits.wait, clock=lambda: waits.now), number):
+    for _ in islice(looks(database.parent, wait=waits.wait, clock=lambda: waits.now), number):
         found.append(waits.now)
         waits.now += costs
     return found
@@ -42,7 +42,7 @@ def test_a_change_is_noticed_soon_and_the_rest_looked_for_now_and_then(tmp_path:
 
 def test_what_is_written_while_somebody_looks_is_looked_at(tmp_path: Path) -> None:
     database, waits = tmp_path / "journal.db", Waits()
-    looking = looks(database, wait=waits.wait, clock=lambda: waits.now)
+    looking = looks(database.parent, wait=waits.wait, clock=lambda: waits.now)
     next(looking)
     database.write_bytes(b"written meanwhile")
     next(looking)
@@ -57,7 +57,14 @@ def test_looks_that_take_long_are_rare(tmp_path: Path) -> None:
         waits.now += seconds
         database.write_bytes(b"x" * next(size))
 
-    looking, began = looks(database, wait=wait, clock=lambda: waits.now), waits.now
+    looking, began = looks(database.parent, wait=wait, clock=lambda: waits.now), waits.now
     for _ in islice(looking, 10):
         waits.now += 3.0
     assert (waits.now - began) / 9 >= 10 * 3.0
+
+
+def test_a_shared_journal_is_looked_at_once_a_second() -> None:
+    first, second, third = times(Path("postgresql:/user@host/database/journal.db"), Waits(), 3)
+    assert first == 0.0
+    assert SHARED_SECONDS <= second <= SHARED_SECONDS + 2 * NOTICE_SECONDS
+    assert second + SHARED_SECONDS <= third <= second + SHARED_SECONDS + 2 * NOTICE_SECONDS
