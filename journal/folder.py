@@ -31,6 +31,8 @@ from journal.reading.arrived import Arrived, arrived
 from journal.reading.backlog_figures import DestinationBacklog, backlog_figures
 from journal.reading.beside import left_beside
 from journal.reading.details import RunDetails, details
+from journal.reading.drain_at_work import DrainAtWork, drain_at_work
+from journal.reading.drains_at_work import drains_at_work
 from journal.reading.epoch_gaps import missing_epochs
 from journal.reading.overview import RunOverview, overview
 from journal.reading.remaining import Left, left
@@ -150,6 +152,14 @@ class Journal:
         """Return what waits for each destination."""
         with self._transaction(read_only=True) as connection:
             return backlog_figures(connection, self._backend.now(connection))
+
+    def drains(self) -> list[DrainAtWork]:
+        """Return the drains at work, as far as is known here."""
+        if self.is_shared:
+            with self._transaction(read_only=True) as connection:
+                return [one.told for one in drains_at_work(connection, self._backend.now(connection))]
+        found = drain_at_work(self.path)
+        return [] if found is None else [found]
 
     def live_sessions(self) -> int:
         """Return how many sessions of trainings are alive, as far as is known."""

@@ -15,7 +15,7 @@ from journal.folder import Journal
 from journal.opening import open_existing, open_journal, open_shared
 from journal.reading.backlog_figures import DestinationBacklog
 from journal.reading.details import RunDetails
-from journal.reading.drain_at_work import DrainAtWork, drain_at_work
+from journal.reading.drain_at_work import DrainAtWork
 from journal.reading.overview import RunOverview
 from journal.reading.report import RunReport
 from journal.sessions.over import RecordOf, no_record
@@ -223,9 +223,13 @@ def _beside(opened: Journal, path: Path) -> dict[str, Any]:
         **_common(opened, path),
         "fallbacks": opened.fallbacks.waiting(path),
         "fallbacks_elsewhere": opened.fallbacks.elsewhere(path),
-        "drains": [one for one in (drain_at_work(path),) if one is not None],
     }
 
 
 def _common(opened: Journal, path: Path) -> dict[str, Any]:
-    return {"path": path, "bytes": opened.size().total, "live_sessions": opened.live_sessions()}
+    return {
+        "path": path,
+        "bytes": opened.size().total,
+        "drains": opened.drains(),
+        "live_sessions": opened.live_sessions(),
+    }

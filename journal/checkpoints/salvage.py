@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, text
 from journal.checkpoints.blobs import FileStamp, file_stamp
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, FINAL, MODEL_SAVED
-from journal.schema.neutral import is_in_a_file, number
+from journal.schema.neutral import is_in_a_file
 from journal.schema.tables import RANK
 from journal.sessions.identity import SALVAGE, Session, derived
 from journal.sessions.liveness import live_runs
@@ -34,26 +34,24 @@ RUN_FILE = "uploader_run.json"
 """Name of the small file in a run's folder that says which run it belongs to, and which journal."""
 
 # Each run's newest save of each role that no checkpoint of that role, and no final one, followed. A damaged event names
-# no file.
-_ROLE = "json_extract(f.value, '$.role')"
-_EPOCH = number("json_extract(e.payload, '$.epoch')")
+# no file. (In a group with max(), SQLite takes the other columns from the row that has the maximum.)
 _LOST = text(
     f"""
     SELECT l.run_id, l.epoch, l.file, r.save_dir, l.seq, l.uuid, l.generation,
-           max(max(l.created_at, coalesce(l.heartbeat_at, '')), coalesce(l.ended_at, '')) AS alive_at,
+           max(l.created_at, coalesce(l.heartbeat_at, ''), coalesce(l.ended_at, '')) AS alive_at,
            used.last_at > r.created_at AS is_used_again
-    FROM (SELECT e.run_id, e.seq, e.created_at, {RANK} AS place, {_EPOCH} AS epoch, {_ROLE} AS role, f.value AS file,
-                 row_number() OVER (PARTITION BY e.run_id, {_ROLE} ORDER BY {RANK} DESC, e.id) AS nth,
+    FROM (SELECT e.run_id, e.seq, e.created_at, max({RANK}) AS place, json_extract(e.payload, '$.epoch') AS epoch,
+                 json_extract(f.value, '$.role') AS role, f.value AS file,
                  s.uuid, s.generation, s.heartbeat_at, s.ended_at
           FROM events e JOIN sessions s ON s.id = e.session_id,
                json_each(CASE WHEN json_valid(e.payload) THEN e.payload ELSE '{{}}' END, '$.files') f
           WHERE e.kind = '{MODEL_SAVED}'
             AND CASE f.type WHEN 'object' THEN json_type(f.value, '$.path') = 'text'
-                                           AND json_type(f.value, '$.role') = 'text' END) l
+                                           AND json_type(f.value, '$.role') = 'text' END
+          GROUP BY e.run_id, role) l
     JOIN runs r ON r.id = l.run_id
     JOIN (SELECT save_dir, max(created_at) AS last_at FROM runs GROUP BY save_dir) used ON used.save_dir = r.save_dir
-    WHERE l.nth = 1
-      AND NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE NOT EXISTS (SELECT 1 FROM events e JOIN sessions s ON s.id = e.session_id
                       WHERE e.run_id = l.run_id AND e.kind = '{CHECKPOINT}' AND e.key IN (l.role, '{FINAL}')
                         AND {RANK} >= l.place)
     ORDER BY l.place

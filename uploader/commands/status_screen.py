@@ -15,7 +15,7 @@ from uploader.commands.screen import Line, Screen, line, lines_taken, wrapped
 from uploader.commands.status_notes import Note, notes, told
 from uploader.commands.status_rows import in_order, row_of, tally
 from uploader.commands.status_table import table
-from uploader.commands.status_text import drain_in_words, head, in_full
+from uploader.commands.status_text import drains_in_words, head, in_full
 from uploader.commands.terminal_text import printable
 from uploader.reports.standing import Standing, standing_of
 
@@ -36,7 +36,7 @@ def lines(glance: Glance, runs: Sequence[RunOverview], limit: int | None, on: Sc
         limit: Its size limit in bytes, if that is known.
         on: What to draw on.
     """
-    top = [head(glance, len(glance.runs), limit), *drain_in_words(glance.drain).split("\n"), *_tallies(runs)]
+    top = [head(glance, len(glance.runs), limit), *drains_in_words(glance.drains).split("\n"), *_tallies(runs)]
     around = [*top, "", "its head", *_not_shown(runs, (), glance)]
     room = None if on.height is None else on.height - _height(around, on)
     below = _below(glance, in_order(runs), on, room)

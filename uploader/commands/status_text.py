@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from journal.reading.drain_at_work import DrainAtWork, DrainProgress
     from journal.reading.report import RunReport, TargetReport
 
+_TOLD = 3
+"""Of so many drains it is told what they do."""
+
 
 def as_text(view: View, runs: Iterable[RunReport], limit: int | None) -> str:
     """Return all that is known of runs.
@@ -35,7 +38,7 @@ def as_text(view: View, runs: Iterable[RunReport], limit: int | None) -> str:
         runs: Those of its runs that were asked for.
         limit: Its size limit in bytes, if that is known.
     """
-    return "\n".join([head(view, len(view.runs), limit), drain_in_words(view.drain), in_full(view, runs)])
+    return "\n".join([head(view, len(view.runs), limit), drains_in_words(view.drains), in_full(view, runs)])
 
 
 def in_full(state: JournalState, runs: Iterable[RunReport]) -> str:
@@ -65,6 +68,13 @@ def beside_it(state: JournalState) -> Iterator[str]:
         yield of_another_journal(number, other)
     if found := earlier_journal(state.path):
         yield an_earlier_journal(found)
+
+
+def drains_in_words(drains: Sequence[DrainAtWork]) -> str:
+    """Return which drains are at work, the first one with what is in its way, of many others how many."""
+    told = [drain_in_words(one) for one in drains[:_TOLD]] or [drain_in_words(None)]
+    more = [f"{len(drains) - _TOLD} more drains are at work"] if len(drains) > _TOLD else []
+    return "\n".join([*told, *more])
 
 
 def drain_in_words(found: DrainAtWork | None) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from journal.quantities import count
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import fail
 from uploader.commands.help_texts import epilog
@@ -154,14 +155,17 @@ def _tell(run: RecordedRun, until: Condition, judgement: Judgement, told: str) -
 def _who_helps(journal: Path, stage: str) -> str:
     """Return in words who makes it come true, or the command that does."""
     from journal.next_steps import next_command
-    from journal.reading.drain_at_work import drain_at_work
+    from journal.read_only import reading
 
     if stage == "unread":
         return f"`{next_command('verify', journal)}` does that"
     if stage not in {"nowhere", "untold", "pending", "beside"}:
         return ""
-    if drain := drain_at_work(journal):
-        return f"a drain is at work: process {drain.pid} on {drain.host}"
+    with reading(journal) as opened:
+        drains = opened.drains()
+    if drains:
+        more = f", and {count(len(drains) - 1, 'other')}" if len(drains) > 1 else ""
+        return f"a drain is at work: process {drains[0].pid} on {drains[0].host}{more}"
     return f"no drain is at work: `{next_command('drain', journal)}` delivers it"
 
 

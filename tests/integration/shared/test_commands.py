@@ -130,3 +130,16 @@ def test_where_there_is_no_journal_none_is_made_by_looking(shared: str) -> None:
         found = connection.cursor().execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'uploader'")
         assert found.fetchone() == (0,)  # type: ignore[union-attr]
     engine.dispose()
+
+
+def test_each_drain_at_work_is_told(shared: str) -> None:
+    with open_shared(shared) as opened, closing(opened.outbox()) as outbox:
+        for host in ("one", "two"):
+            told = json.dumps({"pid": 7, "host": host, "warnings": ["no key"], "started_at": "2026"})
+            outbox.drains.beat(host, host=host, pid=7, version="", told=told, now=outbox.now())
+        assert [one["host"] for one in as_json("status", shared)["drains"]] == ["one", "two"]
+        assert "a drain is at work: process 7 on two, since 2026\n  no key" in run("status", shared)
+        assert "uploader_drains{journal=" in (told := run("status", "--prometheus", shared))
+        assert 'uploader_pending_messages{journal="' in told
+        for host in ("one", "two"):
+            outbox.drains.end(host)
