@@ -153,6 +153,10 @@ class Journal:
         with self._transaction(read_only=True) as connection:
             return backlog_figures(connection, self._backend.now(connection))
 
+    def now(self, connection: Connection) -> datetime:
+        """Return the time by the clock that decides about leases; `connection` is in a transaction."""
+        return self._backend.now(connection)
+
     def drains(self) -> list[DrainAtWork]:
         """Return the drains at work, as far as is known here."""
         if self.is_shared:

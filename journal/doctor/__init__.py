@@ -12,6 +12,7 @@ from journal.doctor.examination import Examination, examine
 from journal.doctor.findings import Finding
 from journal.doctor.repair import Recovery, recover_journal
 from journal.doctor.row_checks import DAMAGE
+from journal.doctor.shared_examination import examine_shared
 
 __all__ = [
     "DAMAGE",
@@ -21,5 +22,6 @@ __all__ = [
     "Recovery",
     "close_to_others",
     "examine",
+    "examine_shared",
     "recover_journal",
 ]

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from journal.doctor.findings import Finding, notice, some, trouble
@@ -55,7 +56,7 @@ _HELD_UP = f"""
                 AND x.state IN ('pending', 'claimed'))
         OR EXISTS (SELECT 1 FROM events e WHERE e.run_id = t.run_id AND e.id > t.planned_through
                    AND e.kind NOT IN ({listed(NOT_FOR_PLATFORMS)})))
-    GROUP BY d.id ORDER BY d.id"""
+    GROUP BY d.id, d.base_url, f.value ORDER BY d.id"""
 """Where something waits, as `journal.reading.remaining` has it."""
 _HELPS = {
     "key refused": "Set a key that it accepts, then {drain}.",
@@ -65,7 +66,14 @@ _HELPS = {
 }
 
 
-def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+class Asked(Protocol):
+    """What is asked for rows: a connection of SQLite, or what asks a shared journal."""
+
+    def execute(self, query: str, /) -> Iterable[Any]:
+        """Return the rows."""
+
+
+def check_refused(connection: Asked, folder: Path) -> Iterator[Finding]:
     """Look for dead letters, and for runs that a platform refused as a whole.
 
     Args:
@@ -85,7 +93,7 @@ def check_refused(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         yield trouble("run-refused", f"refused as a whole: {count(len(blocked), 'run')}: {which}", advice)
 
 
-def check_held_up(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+def check_held_up(connection: Asked, folder: Path) -> Iterator[Finding]:
     """Look for what a drain has found in the way of everything that waits for a destination, such as a refused key.
 
     Args:
@@ -101,7 +109,7 @@ def check_held_up(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
             yield make(code, detail, _HELPS[found.cause].format(drain=drain, route=route))
 
 
-def check_read_back(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+def check_read_back(connection: Asked, folder: Path) -> Iterator[Finding]:
     """Look for runs that are not where they were delivered, as `verify` has found.
 
     Args:
@@ -130,13 +138,13 @@ def _one(run_ids: Iterable[object]) -> str:
     return different.pop() if len(different) == 1 else "RUN"
 
 
-def _rows(connection: sqlite3.Connection, query: str) -> list[tuple[object, ...]]:
+def _rows(connection: Asked, query: str) -> list[tuple[object, ...]]:
     with suppress(sqlite3.OperationalError):  # a column that an earlier schema has not got
-        return connection.execute(query).fetchall()
+        return list(connection.execute(query))
     return []
 
 
-def check_reached(connection: sqlite3.Connection, folder: Path) -> Iterator[Finding]:
+def check_reached(connection: Asked, folder: Path) -> Iterator[Finding]:
     """Look for addresses that runs wait for, and that never answered.
 
     Args:
@@ -144,7 +152,7 @@ def check_reached(connection: sqlite3.Connection, folder: Path) -> Iterator[Find
         folder: The journal.
     """
     with suppress(sqlite3.OperationalError, ValueError):  # an earlier schema, or a base URL that is none
-        for platform, url, runs in connection.execute(_UNREACHED).fetchall():
+        for platform, url, runs in list(connection.execute(_UNREACHED)):
             yield _finding(str(platform), _without_password(str(url)), runs, folder)
 
 

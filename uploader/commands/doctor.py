@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from journal.quantities import count, epochs_in_words, readable
+from journal.shared_addresses import shared_url, told
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
@@ -29,7 +30,13 @@ _CODES = """
   1  there is trouble, each with its next step: dead letters, runs that were
      refused as a whole and a key that a drain found refused, too; a damaged
      journal stays damaged, as --repair copies what can be read into a new one"""
-_EPILOG = epilog("doctor", "doctor --deep", "doctor --journal runs/journal --repair", codes=_CODES)
+_EPILOG = epilog(
+    "doctor",
+    "doctor --deep",
+    "doctor --journal runs/journal --repair",
+    "doctor --journal postgresql://uploader@db.lab/uploader",
+    codes=_CODES,
+)
 
 
 @click.command(epilog=_EPILOG)
@@ -40,6 +47,9 @@ _EPILOG = epilog("doctor", "doctor --deep", "doctor --journal runs/journal --rep
 def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> None:
     """Check the journal, which may be in use, without changing it.
 
+    Of a shared journal it checks the server, your rights there, the clocks, transactions that are open for long, drains
+    that are gone and what no drain works on, and whether the checkpoints that are to be sent are there.
+
     With --repair, other users lose their permissions on the journal, epochs that only results.csv has are taken in, and
     what can be read of a damaged journal is copied into a new one, JOURNAL-recovered-TIME; the damaged one stays as it
     is.
@@ -49,6 +59,8 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
     if journal is None:
         require_journal(None, "doctor", as_json=as_json, may_be_none=True)
     folder = journal or default_journal()
+    if repair and shared_url(folder):
+        raise click.UsageError("--repair is for a journal in a folder; a shared journal is its server's to repair")
     examination = _examine(folder, deep)
     if repair:
         work_goes_on()
@@ -61,10 +73,13 @@ def doctor(journal: Path | None, deep: bool, repair: bool, as_json: bool) -> Non
 
 def _examine(folder: Path, deep: bool) -> Examination:
     """Check the journal, and whether another project has overwritten our modules."""
-    from journal.doctor import examine
+    from journal.doctor import examine, examine_shared
     from uploader.run_folder.results_file import record_of
 
-    examination = examine(folder, deep=deep, kept=journal_folders(), record_of=record_of)
+    url = shared_url(folder)
+    examination = (
+        examine_shared(url) if url else examine(folder, deep=deep, kept=journal_folders(), record_of=record_of)
+    )
     return replace(examination, findings=(*examination.findings, *_check_names(), *_check_enabling()))
 
 
@@ -127,7 +142,12 @@ def _take_in_epochs(folder: Path) -> dict[str, list[int]]:
 
 def _as_json(examination: Examination, repairs: dict[str, Any]) -> str:
     """Return all findings and repairs as one object."""
-    shown = {**asdict(examination), "healthy": examination.healthy, "repairs": repairs}
+    shown = {
+        **asdict(examination),
+        "journal": told(examination.journal),
+        "healthy": examination.healthy,
+        "repairs": repairs,
+    }
     return json.dumps(shown, default=lambda value: str(value) if isinstance(value, Path) else asdict(value))
 
 
@@ -136,7 +156,7 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
 
     verdict = "healthy" if examination.healthy else "in trouble"
     held = (count(examination.events, "event"), count(examination.blobs, "checkpoint"), readable(examination.bytes))
-    lines = [f"{examination.journal}: {verdict}, {', '.join(held)}"]
+    lines = [f"{told(examination.journal)}: {verdict}, {', '.join(held)}"]
     for finding in examination.findings:
         lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
     if closed := repairs.get("closed"):

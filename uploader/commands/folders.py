@@ -15,6 +15,7 @@ from uploader.addresses import shown
 ON_SHARED_JOURNALS = (
     "drain",
     "status",
+    "doctor",
     "show",
     "logs",
     "wait",

@@ -139,7 +139,6 @@ def test_each_drain_at_work_is_told(shared: str) -> None:
             outbox.drains.beat(host, host=host, pid=7, version="", told=told, now=outbox.now())
         assert [one["host"] for one in as_json("status", shared)["drains"]] == ["one", "two"]
         assert "a drain is at work: process 7 on two, since 2026\n  no key" in run("status", shared)
-        assert "uploader_drains{journal=" in (told := run("status", "--prometheus", shared))
-        assert 'uploader_pending_messages{journal="' in told
+        assert run("status", "--prometheus", shared).count('uploader_drains{journal="') == 1
         for host in ("one", "two"):
             outbox.drains.end(host)
