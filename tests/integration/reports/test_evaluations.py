@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.journals import rows
 from support.recordings import Recordings, recordings
+from support.shared_twin import shared_twin
 
 import uploader
 from journal.evaluations import SAID, Told, are_trained
@@ -67,9 +68,11 @@ def test_all_who_count_epochs_agree(journals: Recordings, case: str) -> None:
     assert rows(journals.journal.path, "SELECT epochs FROM run_overview") == [(trained,)]
     [report] = journals.journal.report()
     assert report.epochs == trained
-    run = uploader.open(journals.journal.path).run(training.run.id)
-    assert run.metrics()["epoch"] == list(range(trained))
-    assert len(run.metrics(evaluation=True)["epoch"]) == len(epochs)
+    for place in (journals.journal.path, shared_twin(journals.journal.path)):
+        run = uploader.open(place).run(training.run.id)
+        assert run.status().epochs == trained
+        assert run.metrics()["epoch"] == list(range(trained))
+        assert len(run.metrics(evaluation=True)["epoch"]) == len(epochs)
     assert summary.epochs_trained == trained
     there = [
         Epoch(number, payload(number, None, metrics), "", is_evaluation=said)

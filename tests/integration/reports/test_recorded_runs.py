@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.journals import bench, later
 from support.recordings import Recordings, recordings
+from support.shared_twin import shared_twin
 
 import journal
 import uploader
@@ -24,8 +25,19 @@ def journals(tmp_path: Path) -> Iterator[Recordings]:
         yield opened
 
 
+@pytest.fixture(autouse=True, params=["file", "shared"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the journal read where it is, or a shared one with the same rows."""
+    if request.param == "shared":
+        monkeypatch.setattr(f"{__name__}.opened", lambda folder: uploader.open(shared_twin(folder)))
+
+
+def opened(folder: Path) -> uploader.RecordedJournal:
+    return uploader.open(folder)
+
+
 def run(journals: Recordings, name: str = "latest") -> uploader.RecordedRun:
-    return uploader.open(journals.journal.path).run(name)
+    return opened(journals.journal.path).run(name)
 
 
 def epoch(training: Any, number: int, metrics: dict[str, Any], **more: Any) -> None:
@@ -94,6 +106,7 @@ def test_an_epoch_that_cannot_be_read_harms_no_other(journals: Recordings, paylo
     assert run(journals).metrics()["loss"] == [1.0]
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 def test_numbers_that_json_has_no_word_for_are_none(journals: Recordings) -> None:
     training = journals.begin()
     epoch(training, 0, {"loss": 1.0})
@@ -127,7 +140,7 @@ def test_checkpoints_say_whether_they_are_kept_and_where_they_arrived(tmp_path: 
         final = one.checkpoint(b"third", role="final", epoch=2)
         one.plan(one.upload(final, "final"))
         one.record(*(Outcome(claim, "delivered") for claim in one.claim("upload")))
-        found = uploader.open(one.journal.path).run().checkpoints()
+        found = opened(one.journal.path).run().checkpoints()
     facts = [(each.role, each.epoch, each.size, each.sha256, each.is_kept, each.deliveries) for each in found]
     assert facts == [
         ("last", 0, 5, replaced, False, {}),
@@ -145,8 +158,8 @@ def test_deliveries_that_need_a_person_come_first(tmp_path: Path) -> None:
             error = f"it was {result}" if result in {"dead", "retry"} else None
             due = to_text(later(60)) if result == "retry" else None
             one.record(Outcome(claim, result, error=error, next_attempt_at=due))  # type: ignore[arg-type]
-        found = uploader.open(one.journal.path).run().deliveries()
-        assert len(uploader.open(one.journal.path).run().deliveries(most=2)) == 2
+        found = opened(one.journal.path).run().deliveries()
+        assert len(opened(one.journal.path).run().deliveries(most=2)) == 2
     assert [each.state for each in found[:2]] == ["dead", "pending"]
     assert [each.reason for each in found[:2]] == ["it was dead", "it was retry"]
     assert [(failed.number, failed.reason) for failed in found[1].failures] == [(1, "it was retry")]
@@ -155,6 +168,7 @@ def test_deliveries_that_need_a_person_come_first(tmp_path: Path) -> None:
     assert len({each.chunk_id for each in found}) == len(found)
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 def test_the_next_call_tells_what_was_written_meanwhile(journals: Recordings) -> None:
     training = journals.begin()
     found = run(journals)
@@ -167,6 +181,7 @@ def test_the_next_call_tells_what_was_written_meanwhile(journals: Recordings) ->
     assert found.times().ended_at is not None
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 def test_a_run_that_has_finished_goes_on_as_long_as_its_process_may_print(journals: Recordings) -> None:
     training = journals.begin()
     training.complete()
@@ -179,17 +194,19 @@ def test_a_run_that_has_finished_goes_on_as_long_as_its_process_may_print(journa
 def test_runs_are_chosen_as_commands_choose_them(journals: Recordings) -> None:
     first = journals.begin("first")
     journals.begin("second")
-    opened = uploader.open(journals.journal.path)
+    seen = opened(journals.journal.path)
     names = (first.run.id, first.run.id[:8], "first", "demo/first", first.run.save_dir)
-    assert {opened.run(name).id for name in names} == {first.run.id}
-    assert [each.name for each in opened.runs()] == ["demo/first", "demo/second"]
-    assert opened.run().name == "demo/second"
+    assert {seen.run(name).id for name in names} == {first.run.id}
+    assert [each.name for each in seen.runs()] == ["demo/first", "demo/second"]
+    assert seen.run().name == "demo/second"
     journals.begin("second")
+    seen = opened(journals.journal.path)
     for name, why in (("none", "fits no run"), ("demo/", "fits no run"), ("second", "fits 2 runs")):
         with pytest.raises(UnknownRow, match=why):
-            opened.run(name)
+            seen.run(name)
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 def test_where_there_is_no_journal_none_is_made(tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "uploader-mirror.json").write_text(json.dumps({}))
@@ -200,6 +217,7 @@ def test_where_there_is_no_journal_none_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 def test_a_journal_that_cannot_be_read_is_left_as_it_is(tmp_path: Path) -> None:
     with bench(tmp_path / "newer") as one:
         one.journal.fold_wal()

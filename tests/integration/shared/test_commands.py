@@ -98,6 +98,7 @@ def test_what_acts_does_as_in_a_folder(tmp_path: Path) -> None:
     dead = [letter["id"] for letter in _letters(url)]
     assert as_json("retry", str(dead[0]), *named) == {"retried": 1, "replaced": 0, "unblocked": 0, "retaken": 0}
     assert as_json("drop", "run", "--yes", *named) == {"dropped": 1}
+    assert "could not be read back" in run("verify", "run", *named, code=5)  # there is no key for it
     told = run("route", "new", "--project", "other", *named)
     assert "announces the run as other/new" in told
     assert "drain --journal 'postgresql://postgres@/" in told
