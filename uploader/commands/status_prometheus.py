@@ -38,5 +38,5 @@ def _seen(place: Path) -> Glance | None:
     try:
         return glance(place, lambda _: (), with_backlog=True)
     except JournalError as error:
-        click.echo(f"uploader status: {told(place)}: {error}", err=True)
+        click.echo(f"uploader status: {error}", err=True)
         return None
