@@ -119,7 +119,7 @@ def check_clock(connection: Connection) -> Iterator[Finding]:
     word = "ahead of" if ahead > timedelta(0) else "behind"
     detail = f"this machine's clock is {abs(ahead).total_seconds():.0f} s {word} the server's"
     step = "Have both set theirs by NTP. Drains go by the server's; what is recorded here has this machine's times."
-    yield (trouble if abs(ahead) > SKEW else notice)("clocks-differ", detail, step)
+    yield trouble("clocks-differ", detail, step) if abs(ahead) > SKEW else notice("clocks-differ", detail, step)
 
 
 def check_others(connection: Connection) -> Iterator[Finding]:
