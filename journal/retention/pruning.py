@@ -7,6 +7,7 @@ deletes the rest.
 
 from __future__ import annotations
 
+import json
 import time
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from journal.retention import prunable
 from journal.schema import tables
+from journal.schema.neutral import is_named
 from journal.sessions.liveness import live_runs
 from journal.storage.backend import Begin
 
@@ -28,7 +30,12 @@ _ROWS = 2_000
 _PAUSE_SECONDS = 0.03
 """Between two pieces; a process that waits for the lock tries again every 25 ms."""
 
-_EVENTS = text("SELECT run_id, count(*) AS amount, max(id) AS newest FROM events GROUP BY run_id")
+_EVENTS = (
+    select(_E.c.run_id, func.count().label("amount"), func.max(_E.c.id).label("newest"))
+    .where(is_named(_E.c.run_id, "runs"))
+    .group_by(_E.c.run_id)
+)
+_DELIVERIES = select(_D.c.run_id, _D.c.id).where(is_named(_D.c.run_id, "runs")).order_by(_D.c.id)
 _IS_OPEN = text(
     """
     SELECT EXISTS (SELECT 1 FROM targets t JOIN deliveries d ON d.destination_id = t.destination_id
@@ -143,21 +150,19 @@ def batches(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
 def _pieces(connection: Connection, runs: Collection[str]) -> Iterator[Piece]:
     """Yield the parts of runs, the deliveries of each before its events, and the first ones first."""
     deliveries = _deliveries(connection, runs)
-    for row in connection.execute(_EVENTS).all():
-        if row.run_id in runs:
-            for ids in batches(deliveries.get(row.run_id, array("q")), _ROWS):
-                yield Piece(row.run_id, row.newest, ids, 0)
-            for start in range(0, row.amount, _ROWS):
-                yield Piece(row.run_id, row.newest, (), min(_ROWS, row.amount - start))
+    for row in connection.execute(_EVENTS, {"runs": json.dumps([*runs])}).all():
+        for ids in batches(deliveries.get(row.run_id, array("q")), _ROWS):
+            yield Piece(row.run_id, row.newest, ids, 0)
+        for start in range(0, row.amount, _ROWS):
+            yield Piece(row.run_id, row.newest, (), min(_ROWS, row.amount - start))
 
 
 def _deliveries(connection: Connection, runs: Collection[str]) -> Mapping[str, array[int]]:
-    """Return the ids of the runs' deliveries, in order. There is no index by run, so one scan serves all runs."""
+    """Return the ids of the runs' deliveries, in order. A file has no index by run, so one scan serves all runs."""
     found: dict[str, array[int]] = {run: array("q") for run in runs}
-    with connection.execute(text("SELECT run_id, id FROM deliveries ORDER BY id")) as rows:
+    with connection.execute(_DELIVERIES, {"runs": json.dumps([*runs])}) as rows:
         for run_id, number in rows:
-            if run_id in found:
-                found[run_id].append(number)
+            found[run_id].append(number)
     return found
 
 

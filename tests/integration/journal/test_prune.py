@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.journals import Bench, Engine, bench, dead_pid, rows
 
 from journal.clock import utc_now
+from journal.records import Outcome
+from journal.retention import pruning
 
 ON_BOTH_ENGINES = True
 
@@ -54,3 +57,21 @@ def test_a_run_whose_lost_checkpoint_nobody_can_salvage_goes(over: Bench) -> Non
     over.event("model_saved", {"epoch": 0, "files": [gone]}, "0")
     plan_all(over)
     assert over.journal.prune(utc_now()).runs == 1
+
+
+def test_a_run_that_has_arrived_goes_piece_by_piece(over: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "_ROWS", 2)
+    other = over.writer.start_run(project=None, name="other", save_dir="/other")
+    over.writer.route(other.id, over.destination.platform, over.destination.base_url)
+    waiting = replace(over, run=other, session_id=over.writer.start_session(other.id, dead_pid()))
+    over.plan(*(over.message(stage=2) for _ in range(5)))
+    waiting.plan(waiting.message("training_started"))
+    over.record(*(Outcome(claim, "delivered", error="late") for claim in over.claim(run_ids=[over.run.id])))
+
+    pruned = over.journal.prune(utc_now())
+
+    assert (pruned.runs, pruned.events, events(over), events(waiting)) == (1, 6, 0, 1)
+    assert rows(over.journal.path, "SELECT run_id, count(*) FROM deliveries GROUP BY run_id") == [(other.id, 1)]
+    assert rows(over.journal.path, "SELECT count(*) FROM attempts") == [(0,)]
+    assert over.journal.prunable(utc_now()) == []
+    assert {run.id: run.pruned for run in over.journal.report()} == {over.run.id: True, other.id: False}

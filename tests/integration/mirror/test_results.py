@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import URL, Bench, rows
+from support.journals import URL, Bench, Engine, opened_in, rows
 
 import journal
 from journal.mirror.checking import check
@@ -23,11 +23,12 @@ from journal.outbox.run_results import Results
 from journal.outbox.superseded_results import supersede
 from journal.records import Outcome
 
+ON_BOTH_ENGINES = True
 DELIVERIES = "SELECT chunk_id, state, receipt FROM deliveries ORDER BY chunk_id"
 
 
-def restored(folder: Path, store: FolderStore) -> Restored:
-    with journal.open(folder) as opened:
+def restored(folder: Path, store: FolderStore, engine: Engine = "sqlite") -> Restored:
+    with opened_in(folder, engine) as opened:
         return restore(opened, store)
 
 
@@ -42,19 +43,19 @@ def deliver(training: Bench, kind: str = "epoch_end") -> None:
 
 
 def test_a_restored_journal_knows_the_model_and_what_has_arrived(
-    training: Bench, store: FolderStore, tmp_path: Path
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine
 ) -> None:
     training.register()
     deliver(training)
     training.event()
     Mirroring(training.journal, store).step(is_last=True)
-    there = restored(tmp_path / "new", store)
+    there = restored(tmp_path / "new", store, engine)
     assert there.delivered == 2
     assert rows(tmp_path / "new", "SELECT state, ids FROM targets") == [("registered", '{"modelId":"m-1"}')]
     assert rows(tmp_path / "new", DELIVERIES) == rows(training.journal.path, DELIVERIES)
     (planned,) = rows(tmp_path / "new", "SELECT planned_through FROM targets")[0]
     assert rows(tmp_path / "new", "SELECT count(*) FROM events WHERE id > ?", planned) == [(1,)]
-    assert restored(tmp_path / "new", store).delivered == 0
+    assert restored(tmp_path / "new", store, engine).delivered == 0
 
 
 def test_ids_are_mirrored_at_once_and_receipts_now_and_then(training: Bench, store: FolderStore) -> None:
@@ -78,7 +79,9 @@ def test_ids_are_mirrored_at_once_and_receipts_now_and_then(training: Bench, sto
     assert results(store) == [second]
 
 
-def test_results_of_several_machines_are_all_taken_in(training: Bench, store: FolderStore, tmp_path: Path) -> None:
+def test_results_of_several_machines_are_all_taken_in(
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine
+) -> None:
     training.register()
     Mirroring(training.journal, store).step(is_last=True)
     shutil.copytree(training.journal.path, tmp_path / "copy")
@@ -87,19 +90,19 @@ def test_results_of_several_machines_are_all_taken_in(training: Bench, store: Fo
     with journal.open(tmp_path / "copy") as copy:
         Mirroring(copy, store).step(is_last=True)  # leaves what it does not know
     assert len(results(store)) == 2
-    restored(tmp_path / "new", store)
+    restored(tmp_path / "new", store, engine)
     assert rows(tmp_path / "new", DELIVERIES) == rows(training.journal.path, DELIVERIES)
 
 
 def test_older_results_of_another_process_go_when_newer_ones_say_all_of_it(
-    training: Bench, store: FolderStore, tmp_path: Path
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine
 ) -> None:
     training.register()
     for _ in range(3):
         deliver(training)
         Mirroring(training.journal, store).step(is_last=True)
         assert len(results(store)) == 1
-    restored(tmp_path / "new", store)
+    restored(tmp_path / "new", store, engine)
     assert rows(tmp_path / "new", DELIVERIES) == rows(training.journal.path, DELIVERIES)
 
 
@@ -117,7 +120,7 @@ def test_on_a_drive_that_sends_late_they_go_a_while_later(training: Bench, store
 
 
 def test_results_that_stay_damaged_are_written_again_from_what_the_journal_knows(
-    training: Bench, store: FolderStore, tmp_path: Path
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine
 ) -> None:
     """They may be whole a moment later, so not at once; else a drain of the mirror would name them for ever."""
     training.register()
@@ -130,7 +133,7 @@ def test_results_that_stay_damaged_are_written_again_from_what_the_journal_knows
     os.utime(torn, (0, 0))
     Mirroring(training.journal, store).step(is_last=True)
     assert torn not in results(store)
-    there = restored(tmp_path / "new", store)
+    there = restored(tmp_path / "new", store, engine)
     assert (there.damaged, check(store).damaged) == ([], [])
     assert rows(tmp_path / "new", DELIVERIES) == rows(training.journal.path, DELIVERIES)
 
@@ -168,25 +171,25 @@ def _target(own: Results, **changes: Any) -> Results:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"not json"])
 def test_results_that_are_damaged_are_named_and_cost_only_themselves(
-    training: Bench, store: FolderStore, tmp_path: Path, content: bytes
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine, content: bytes
 ) -> None:
     training.register()
     Mirroring(training.journal, store).step(is_last=True)
     (file,) = results(store)
     file.write_bytes(content)
-    there = restored(tmp_path / "new", store)
+    there = restored(tmp_path / "new", store, engine)
     assert there.events == 1
     assert check(store).damaged == there.damaged
     assert [file.name in words for words in there.damaged] == [True]
 
 
 def test_a_platform_is_asked_whether_it_knows_more_than_what_was_restored(
-    training: Bench, store: FolderStore, tmp_path: Path
+    training: Bench, store: FolderStore, tmp_path: Path, engine: Engine
 ) -> None:
     from contextlib import closing
 
     training.event()
     Mirroring(training.journal, store).step()
-    restored(tmp_path / "new", store)
-    with journal.open(tmp_path / "new") as opened, closing(opened.outbox()) as outbox:
+    restored(tmp_path / "new", store, engine)
+    with opened_in(tmp_path / "new", engine) as opened, closing(opened.outbox()) as outbox:
         assert outbox.copies.is_elsewhere()
