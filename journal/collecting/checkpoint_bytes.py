@@ -20,7 +20,13 @@ from journal.mirror.stores import Listed
 from journal.packs import contents
 from journal.schema import tables
 
-_B = tables.blobs
+_B, _D = tables.blobs, tables.deliveries
+_GIVEN_UP = (
+    select(_B.c.sha256, _B.c.size)
+    .distinct()
+    .join(_D, _D.c.sha256 == _B.c.sha256)
+    .where(_D.c.state == "dead", _B.c.state == "present")
+)
 
 
 class NodeBlobs:
@@ -67,7 +73,7 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restor
         BlobError: The store that keeps them cannot be used now.
         JournalError: One of the journals cannot be.
     """
-    if absent := lacking(node, outbox, runs):
+    if absent := lacking(node, outbox, runs) | _lost(node, outbox, runs):
         restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), brought)
 
 
@@ -81,6 +87,19 @@ def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
         needed -= contents.arrived(connection, runs)
         sha256s = {sha256 for _, sha256 in needed}
         return sha256s - _there(connection, sha256s)
+
+
+def _lost(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
+    """Return those that drains gave up, and that are not where the shared journal keeps them, although it says so."""
+    if outbox.shared_blobs is None:
+        return set()
+    with outbox.begin(read_only=True) as connection:
+        given_up = {row.sha256: row.size for row in connection.execute(_GIVEN_UP.where(_D.c.run_id.in_(sorted(runs))))}
+    if not given_up:
+        return set()
+    with node.begin(read_only=True) as connection:
+        needed = {sha256 for _, sha256 in _needed(connection, runs)}
+    return {one for one in needed & given_up.keys() if outbox.shared_blobs.size(one) != given_up[one]}
 
 
 def _needed(connection: Connection, runs: Collection[str]) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,16 +18,20 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from support.contracts import hub, ultralytics
 from support.cutter import cutting
 from support.journals import rows, until
+from support.machines import machines
 from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
+from support.postgres_server import empty_journal
 from support.recordings import Recordings, recordings
 from support.resumable_storage import GcsStorage, TusStorage
 from support.scripted_server import Reply, Request, ScriptedServer, scripted_server
 from support.wants import not_here
 
 from journal.errors import BlobMissing, BlobsUnavailable, SourceChanged
+from journal.opening import open_shared
 from journal.shared_blobs import object_blobs
 from journal.shared_blobs.blob_places import checked_place, open_place
 from journal.shared_blobs.shared_store import NOTE, BlobPlace
@@ -426,3 +431,44 @@ def upload_row(journals: Recordings) -> tuple[str, str]:
 def left(journals: Recordings) -> list[str]:
     query = "SELECT DISTINCT kind FROM deliveries WHERE state != 'delivered' ORDER BY kind"
     return [kind for (kind,) in rows(journals.journal.path, query)]
+
+
+def test_a_checkpoint_of_a_node_that_is_gone_is_delivered_by_a_machine_that_never_had_it(
+    place: str, tmp_path: Path
+) -> None:
+    node, home = tmp_path / "node", tmp_path / "homes" / "b"
+    with recordings(node) as opened:
+        opened.whole(content=CONTENT)
+    with empty_journal() as url, machines(tmp_path) as run, scripted_server() as platform:
+        code, printed, told = run("a", "collect", node, "--into", url, "--blobs", place)
+        assert (code, "1 new checkpoint" in printed) == (0, True), printed + told
+        shutil.rmtree(node)
+        code, printed, told = run("b", "drain", "--journal", url, url=platform.url)
+        assert code == 0, printed + told
+        assert [one.body for one in platform.requests if one.method == "PUT"] == [CONTENT]
+        assert not [file for file in home.rglob("*") if file.is_file() and file.stat().st_size >= len(CONTENT)]
+        with open_shared(url) as outbox:
+            kept = outbox.blobs.names()
+            assert kept == [sha256_of(CONTENT)]
+            with outbox.begin(read_only=True) as connection:
+                written = connection.execute(text("SELECT string_agg(CAST(f AS TEXT), ' ') FROM facts f")).scalar_one()
+        assert not any(secret in written for secret in (SECRET_KEY, "a-key", "127.0.0.1"))
+
+
+def test_one_that_the_store_has_lost_is_brought_again_and_sent(place: str, tmp_path: Path) -> None:
+    with recordings(tmp_path / "node") as opened:
+        opened.whole(content=CONTENT)
+    with empty_journal() as url, machines(tmp_path) as run, scripted_server() as platform:
+        collect = ("a", "collect", tmp_path / "node", "--into", url, "--blobs", place)
+        assert run(*collect)[0] == 0
+        with open_shared(url) as outbox:
+            outbox.shared_blobs.remove(sha256_of(CONTENT))
+        code, printed, told = run("b", "drain", "--journal", url, url=platform.url)
+        assert (code, "`collect` brings it" in printed + told) == (4, True)
+        code, printed, _ = run(*collect)
+        assert (code, "1 new checkpoint" in printed) == (0, True)
+        with open_shared(url) as outbox:
+            assert outbox.retry().letters == 1
+        assert run("b", "drain", "--journal", url, url=platform.url)[0] == 0
+        assert [one.body for one in platform.requests if one.method == "PUT"] == [CONTENT]
+        assert "0 new checkpoints" in run(*collect)[1]
