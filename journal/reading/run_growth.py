@@ -83,14 +83,15 @@ def last_event(connection: Connection, run_id: str) -> int:
     return found
 
 
-def run_curves(connection: Connection, run_id: str) -> RunCurves:
+def run_curves(connection: Connection, run_id: str, after: int) -> RunCurves:
     """Return what a run has measured.
 
     Args:
         connection: Any.
         run_id: The run.
+        after: Id of the event after which it is new; 0 for all.
     """
-    return _curves(connection, run_id, newest_epochs(connection, run_id), 0)
+    return _curves(connection, run_id, newest_epochs(connection, run_id), after)
 
 
 def _curves(connection: Connection, run_id: str, every: Sequence[Row[Any]], after: int) -> RunCurves:

@@ -201,10 +201,14 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             return run_growth(connection, self._run_id, after, lines)
 
-    def curves(self) -> RunCurves:
-        """Return what it has measured."""
+    def curves(self, after: int = 0) -> RunCurves:
+        """Return what it has measured.
+
+        Args:
+            after: Id of the event after which it is new; 0 for all.
+        """
         with self._begin(read_only=True) as connection:
-            return run_curves(connection, self._run_id)
+            return run_curves(connection, self._run_id, after)
 
     def last_event(self) -> int:
         """Return the id of its last event, 0 where it has none."""

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
 
-from uploader.dashboard.kept_news import curves_of_news
+from uploader.dashboard.kept_news import curves_of_news, news_of_runs
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import (
     Action,
@@ -149,6 +149,9 @@ class ShownRuns:
 
     def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
         return curves_of_news(self, keys, known)
+
+    def curve_news(self, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+        return news_of_runs(self, since)
 
     def pictures(self, key: str) -> Sequence[Picture]:
         self._require(key)

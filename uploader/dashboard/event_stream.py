@@ -18,7 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from uploader.dashboard import page_json
 from uploader.dashboard.dashboard import Dashboard, dashboard_of
-from uploader.dashboard.run_source import RunSource, SourceUnavailable, UnknownRun
+from uploader.dashboard.kept_news import news_of_runs
+from uploader.dashboard.run_source import RunSource, SourceUnavailable
+from uploader.dashboard.shown import RunNews
 
 _LIST = ""  # the key under which the list's cursor stands
 _RETRY = 5  # seconds after which somebody else may have closed a page
@@ -27,16 +29,19 @@ _IDLE_LOOKS = 30  # so many without anything new, and a comment keeps proxies fr
 
 
 async def events(request: Request) -> Response:
-    """Stream what is new of the list of runs (`runs=CURSOR`), and of runs (`key=` and `since=`, in pairs)."""
-    return _EventStream(dashboard_of(request), _cursors(request))
+    """Stream what is new of the list of runs (`runs=CURSOR`), and of runs (`key=` and `since=`, in pairs).
+
+    With `curves`, only what a comparison shows.
+    """
+    return _EventStream(dashboard_of(request), _cursors(request), are_curves="curves" in request.query_params)
 
 
 class _EventStream(StreamingResponse):
     """A stream of events, or 503 where as many are open as may be."""
 
-    def __init__(self, dashboard: Dashboard, cursors: dict[str, str]) -> None:
+    def __init__(self, dashboard: Dashboard, cursors: dict[str, str], *, are_curves: bool) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(_stream(dashboard, cursors), 200, headers, "text/event-stream")
+        super().__init__(_stream(dashboard, cursors, are_curves), 200, headers, "text/event-stream")
         self._streams = dashboard.streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,31 +53,30 @@ class _EventStream(StreamingResponse):
             await (super().__call__(scope, receive, send) if is_free else _busy()(scope, receive, send))
 
 
-def look(source: RunSource, cursors: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what is new, by the name of its event, and move the cursors on.
+def look(source: RunSource, cursors: dict[str, str], are_curves: bool = False) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is new, by the name of its event, and move the cursors on; of runs, perhaps only of curves.
 
     Raises:
         SourceUnavailable: Nothing can be read; the cursors stay, so that nothing is passed over.
     """
     found: list[tuple[str, dict[str, Any]]] = []
     moved = dict(cursors)
-    for key, since in cursors.items():
-        if key == _LIST:
-            changed = source.runs(since)
-            if changed.runs or changed.gone or changed.is_whole:
-                found.append(("runs", page_json.run_changes(changed)))
-            moved[key] = changed.cursor
-        else:
-            found.extend(_run_news(source, moved, key))
+    if (since := cursors.get(_LIST)) is not None:
+        changed = source.runs(since)
+        if changed.runs or changed.gone or changed.is_whole:
+            found.append(("runs", page_json.run_changes(changed)))
+        moved[_LIST] = changed.cursor
+    followed = {key: cursor for key, cursor in cursors.items() if key != _LIST}
+    read = source.curve_news(followed) if are_curves else news_of_runs(source, followed)
+    for key in followed:
+        found.extend(_run_news(read.get(key), moved, key))
     cursors.clear()
     cursors.update(moved)
     return found
 
 
-def _run_news(source: RunSource, cursors: dict[str, str], key: str) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        told = source.news(key, cursors[key])
-    except UnknownRun:
+def _run_news(told: RunNews | None, cursors: dict[str, str], key: str) -> list[tuple[str, dict[str, Any]]]:
+    if told is None:
         del cursors[key]
         return [("gone", {"key": key})]
     cursors[key] = told.cursor
@@ -80,13 +84,13 @@ def _run_news(source: RunSource, cursors: dict[str, str], key: str) -> list[tupl
     return [("run", {"key": key, **new})] if len(new) > 1 else []  # more than its cursor
 
 
-async def _stream(dashboard: Dashboard, cursors: dict[str, str]) -> AsyncIterator[bytes]:
+async def _stream(dashboard: Dashboard, cursors: dict[str, str], are_curves: bool) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     idle, trouble = 0, ""
     while not dashboard.is_ending():
         found, before = [], trouble
         try:
-            found, trouble = await run_in_threadpool(look, dashboard.source, cursors), ""
+            found, trouble = await run_in_threadpool(look, dashboard.source, cursors, are_curves), ""
         except SourceUnavailable as error:
             trouble = str(error)
         if trouble != before:  # once as it begins, and once, without words, when it is over

@@ -50,6 +50,15 @@ def curves_of_news(source: RunSource, keys: Sequence[str], known: Mapping[str, R
     return found
 
 
+def news_of_runs(source: RunSource, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+    """Return what is new of runs by their cursors, and nothing of those that are not there."""
+    found = {}
+    for key, cursor in since.items():
+        with suppress(UnknownRun):
+            found[key] = source.news(key, cursor)
+    return found
+
+
 def _curves_of_news(source: RunSource, key: str, known: RunNews | None) -> RunNews:
     newer = source.news(key, known.cursor) if known else None
     if known and newer and set(page_json.change(newer)) == {"cursor"}:

@@ -67,6 +67,13 @@ class RunSource(Protocol):
             known: What earlier calls returned, by key: of these, what is known holds as long as nothing changes.
         """
 
+    def curve_news(self, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+        """Return what of that is new, perhaps more, and nothing of runs that are not there.
+
+        Args:
+            since: The cursor of an earlier call, or of `curves`, by the run's key.
+        """
+
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return its plots, then what was logged, the newest steps first, at most some hundred.
 

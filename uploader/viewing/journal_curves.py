@@ -8,7 +8,7 @@ from journal.folder import Journal
 from journal.reading.run_growth import RunCurves
 from journal.reading.run_reader import RunReader
 from uploader.dashboard.columns import columns
-from uploader.dashboard.shown import Columns, RunFacts, RunNews
+from uploader.dashboard.shown import Columns, Progress, RunFacts, RunNews
 from uploader.viewing.journal_cursor import JournalCursor, digest
 from uploader.viewing.journal_facts import asked_of, best_of, evaluation_of
 from uploader.viewing.journal_runs import ListedRun
@@ -23,25 +23,53 @@ def curves_news(opened: Journal, run: ListedRun, known: RunNews | None) -> RunNe
         known: What was returned before.
     """
     reader = RunReader(opened.begin, run.line.key)
-    if known and known.line:
-        cursor = JournalCursor.read(known.cursor)
-        line = replace(run.line, epochs_done=known.line.epochs_done)
-        if (cursor.last, cursor.line) == (reader.last_event(), digest(line)):
-            return known
+    if known and _is_known(reader, run, JournalCursor.read(known.cursor)):
+        return known
     found = reader.curves()
-    line = replace(run.line, epochs_done=len(found.epochs))
-    arguments, environment = asked_of(run.gist)
+    facts = _facts(run, found)
     return RunNews(
-        cursor=str(JournalCursor(found.last, digest(line))),
-        line=line,
-        facts=RunFacts(
-            arguments=arguments,
-            environment=environment,
-            best=best_of(run.gist, found),
-            evaluation=evaluation_of(found),
-        ),
+        cursor=_cursor(run, found, facts),
+        line=replace(run.line, epochs_done=len(found.epochs)),
+        facts=facts,
         epochs=columns_of(found),
     )
+
+
+def new_curves(opened: Journal, run: ListedRun, since: str) -> RunNews:
+    """Return what of it is new for a comparison that is open: where nothing is, that costs next to nothing.
+
+    Args:
+        opened: The journal.
+        run: The run.
+        since: A cursor of an earlier call.
+    """
+    known, reader = JournalCursor.read(since), RunReader(opened.begin, run.line.key)
+    if _is_known(reader, run, known):
+        return RunNews(str(known))
+    found = reader.curves(known.last)
+    facts = _facts(run, found)
+    return RunNews(
+        cursor=_cursor(run, found, facts),
+        line=replace(run.line, epochs_done=reader.report().epochs),
+        facts=None if digest(replace(facts, best=None)) == known.facts else facts,
+        progress=Progress(best=facts.best),
+        epochs=columns_of(found),
+        is_whole=not known.last,
+    )
+
+
+def _is_known(reader: RunReader, run: ListedRun, known: JournalCursor) -> bool:
+    return (known.last, known.line) == (reader.last_event(), digest(run.line))
+
+
+def _cursor(run: ListedRun, found: RunCurves, facts: RunFacts) -> str:
+    return str(JournalCursor(found.last, digest(run.line), digest(replace(facts, best=None))))
+
+
+def _facts(run: ListedRun, found: RunCurves) -> RunFacts:
+    arguments, environment = asked_of(run.gist)
+    best, evaluation = best_of(run.gist, found), evaluation_of(found)
+    return RunFacts(arguments=arguments, environment=environment, best=best, evaluation=evaluation)
 
 
 def columns_of(found: RunCurves) -> Columns:

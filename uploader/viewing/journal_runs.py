@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -89,8 +89,12 @@ class JournalRuns:
 
     def find(self, key: str) -> ListedRun | None:
         """Return a run; None where there is none of this key."""
+        return self.find_all([key]).get(key)
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, ListedRun]:
+        """Return those of some runs that are there, by key, after one look."""
         self.refresh()
-        return self._known.get(key)
+        return {key: run for key in keys if (run := self._known.get(key))}
 
     def refresh(self) -> None:
         """Look again, if something may have changed."""

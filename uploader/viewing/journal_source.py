@@ -14,7 +14,7 @@ from uploader.dashboard.run_source import Refused, UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunList, RunNews, Trend
 from uploader.dashboard.source_archive import archive
 from uploader.reports.recorded_runs import RecordedJournal
-from uploader.viewing.journal_curves import curves_news
+from uploader.viewing.journal_curves import curves_news, new_curves
 from uploader.viewing.journal_news import console_text, run_news
 from uploader.viewing.journal_runs import JournalRuns, ListedRun
 from uploader.viewing.run_pictures import run_pictures
@@ -56,9 +56,8 @@ class JournalSource:
     @in_the_source_s_terms
     def trends(self, keys: Sequence[str]) -> Mapping[str, Trend]:
         """Return how the main metric of some runs went."""
-        names = {
-            key: name for key in keys if (found := self._runs.find(key)) and (name := main_metric(found.line.metrics))
-        }
+        runs = self._runs.find_all(keys)
+        names = {key: name for key, run in runs.items() if (name := main_metric(run.line.metrics))}
         with reading(self._folder) as opened:
             read = {key: RunReader(opened.begin, key).epochs(_TREND) for key in names}
         values = {key: [number(one.metrics.get(names[key])) for one in epochs] for key, epochs in read.items()}
@@ -79,13 +78,25 @@ class JournalSource:
     @in_the_source_s_terms
     def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
         """Return what a comparison shows of runs."""
-        runs = {key: run for key in keys if (run := self._runs.find(key))}
+        runs = self._runs.find_all(keys)
         now = self._runs.cursor
         found = {key: known[key] for key in runs if key in known and known[key].cursor.startswith(f"{now} ")}
         if len(found) < len(runs):  # something was written since
             with reading(self._folder) as opened:
                 read = {key: curves_news(opened, runs[key], known.get(key)) for key in runs if key not in found}
             found |= {key: replace(one, cursor=f"{now} {one.cursor.rpartition(' ')[2]}") for key, one in read.items()}
+        return found
+
+    @in_the_source_s_terms
+    def curve_news(self, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+        """Return what of that is new."""
+        runs = self._runs.find_all(since)
+        now = self._runs.cursor
+        found = {key: RunNews(since[key]) for key in runs if since[key].startswith(f"{now} ")}
+        if len(found) < len(runs):  # something was written since
+            with reading(self._folder) as opened:
+                read = {key: new_curves(opened, runs[key], since[key]) for key in runs if key not in found}
+            found |= {key: replace(one, cursor=f"{now} {one.cursor}") for key, one in read.items()}
         return found
 
     @in_the_source_s_terms

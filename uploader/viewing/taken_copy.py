@@ -71,6 +71,12 @@ class MirrorSource(JournalSource):
         self._look()
         return super().curves(keys, known)
 
+    @in_the_source_s_terms
+    def curve_news(self, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+        """Return what of that is new."""
+        self._look()
+        return super().curve_news(since)
+
     def _look(self) -> None:
         """Take in what is new, unless another page does so at the moment; what went wrong lasts until the next look."""
         if self._clock() - self._looked_at >= _EVERY and self._turn.acquire(blocking=False):

@@ -23,10 +23,11 @@ from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from journal.packs import archive, contents
 from journal.read_only import read_journal, reading
+from journal.reading.run_reader import RunReader
 from journal.records import Outcome
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
-from uploader.dashboard.shown import RunList, ValueLine
+from uploader.dashboard.shown import RunList, RunNews, ValueLine
 from uploader.viewing import taken_copy
 from uploader.viewing.journal_runs import JournalRuns
 from uploader.viewing.journal_source import JournalSource
@@ -160,6 +161,31 @@ def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(
 ) -> None:
     epoch(journals.begin(), 11, 0.25, **says)
     assert source.runs().runs[0].step == step
+
+
+def test_an_open_comparison_is_told_the_epochs_of_a_run_and_nothing_of_one_that_has_none(
+    journals: Recordings, source: JournalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = journals.begin("one"), journals.begin("other")
+    for training in (one, other):
+        training.started(epochs=5, trainArgs={f"argument_{number}": number for number in range(100)})
+        epoch(training, 0, 0.25)
+    since = {key: found.cursor for key, found in source.curves([one.run.id, other.run.id], {}).items()}
+    epoch(one, 1, 0.75)
+    told = source.curve_news({**since, "no such run": "x"})
+    assert [*told] == [*since]
+    assert told[other.run.id] == RunNews(told[other.run.id].cursor)
+    news = told[one.run.id]
+    assert news.line is not None
+    assert news.progress is not None
+    assert (news.line.epochs_done, [*news.epochs.at], news.progress.best, news.facts) == (2, [1], 1, None)
+    assert len(page_json.as_json(page_json.change(news))) < 2000
+    one.event("epoch_end", {"epoch": 2, "metrics": {MAP: 0.5}, "evaluation": True}, "2")
+    monkeypatch.setattr(RunReader, "contents", lambda *_, **__: pytest.fail("all of a run is read"))
+    ended = source.curve_news({one.run.id: news.cursor})[one.run.id]
+    assert ended.facts is not None
+    assert (ended.facts.evaluation, [*ended.epochs.at]) == ({MAP: 0.5}, [])
+    assert source.curve_news({one.run.id: "of another process"})[one.run.id].is_whole
 
 
 def test_an_epoch_that_cannot_be_read_leaves_the_others(journals: Recordings, source: JournalSource) -> None:

@@ -37,17 +37,17 @@ export async function data(path, parameters = []) {
 }
 
 /**
- * Follow what is new. `cursors` are parameters of /data/events, `on` has a function for each kind of event.
+ * Follow what is new. `cursors` and `more` are parameters of /data/events, `on` has a function for each kind of event.
  * A page that nobody sees closes its connection, since browsers allow six for a server, and goes on when it is seen.
  */
-export function follow(cursors, on) {
+export function follow(cursors, on, more = []) {
   if (isFile) return;
   let stream = null;
   let known = null;
   let again = null;
   const open = () => {
     clearTimeout(again);
-    const query = new URLSearchParams(known ?? cursors).toString();
+    const query = new URLSearchParams([...(known ?? cursors), ...more]);
     const mine = stream = new EventSource(at(`/data/events?${query}`));
     stream.addEventListener("open", () => told(""));
     stream.addEventListener("trouble", (event) => told(JSON.parse(event.data).error));

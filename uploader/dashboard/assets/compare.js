@@ -165,7 +165,7 @@ async function begin() {
       if (run) soon();
     },
     gone: ({ key }) => { if (runs.some((run) => run.key === key)) takeOut(key); },
-  });
+  }, [["curves", 1]]);
 }
 
 await begin();

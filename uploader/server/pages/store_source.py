@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from uploader.dashboard.kept_news import curves_of_news
+from uploader.dashboard.kept_news import curves_of_news, news_of_runs
 from uploader.dashboard.run_source import UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunLine, RunList, RunNews, Trend
 from uploader.dashboard.source_archive import archive
@@ -106,6 +106,10 @@ class StoreSource:
     def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
         """Return what a comparison shows of runs."""
         return curves_of_news(self, keys, known)
+
+    def curve_news(self, since: Mapping[str, str]) -> Mapping[str, RunNews]:
+        """Return what of that is new."""
+        return news_of_runs(self, since)
 
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return a run's plots, then what was logged, the newest steps first."""
