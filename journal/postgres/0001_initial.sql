@@ -347,6 +347,12 @@ CREATE INDEX ix_events_run_id ON events (run_id, id);
 
 CREATE UNIQUE INDEX ix_events_identity ON events (session_id, seq);
 
+-- What a look at many runs asks for, so that it reads none of what they have printed.
+CREATE INDEX ix_events_epochs ON events (run_id, key) WHERE kind = 'epoch_end';
+
+CREATE INDEX ix_events_milestones ON events (session_id, seq)
+    WHERE kind IN ('training_started', 'training_complete', 'training_failed');
+
 CREATE INDEX ix_events_checkpoints ON events (run_id, key) WHERE kind = 'checkpoint';
 
 CREATE INDEX ix_events_blobs ON events (json_extract(payload, '$.sha256')) WHERE kind = 'checkpoint';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
@@ -21,12 +22,16 @@ _NUMBER = number_of("key")
 # Of the runs alone whose last number is not that of as many epochs: those of most runs need not be fetched.
 _LAST = 10**7
 """No training has so many epochs: a higher number was not counted, and what lies before it is not missing."""
+_DOUBTFUL = text(
+    f"""
+    SELECT run_id FROM events WHERE {_IS_NUMBERED} GROUP BY run_id
+    HAVING max({_NUMBER}) != count(DISTINCT {_NUMBER}) - 1
+    """  # noqa: S608 - names of this module
+)
 _NUMBERS = text(
     f"""
     SELECT DISTINCT run_id, {_NUMBER} AS number FROM events
-    WHERE {_IS_NUMBERED} AND run_id IN (
-      SELECT run_id FROM events WHERE {_IS_NUMBERED} GROUP BY run_id
-      HAVING max({_NUMBER}) != count(DISTINCT {_NUMBER}) - 1)
+    WHERE {_IS_NUMBERED} AND run_id IN (SELECT value FROM json_each(:runs))
     ORDER BY run_id, number
     """  # noqa: S608 - names of this module
 )
@@ -58,11 +63,13 @@ def missing_epochs(connection: Connection, pruned: Collection[str]) -> Mapping[s
         pruned: Runs whose events were deleted, of which nothing can be said.
     """
     known: dict[str, list[int]] = {}
-    for run_id, number in connection.execute(_NUMBERS):
+    doubtful = [run_id for run_id in connection.execute(_DOUBTFUL).scalars() if run_id not in pruned]
+    rows = connection.execute(_NUMBERS, {"runs": json.dumps(doubtful)}) if doubtful else ()
+    for run_id, number in rows:
         known.setdefault(run_id, []).append(number)
     found = {}
     for run_id, numbers in known.items():
-        if run_id not in pruned and (missing := gaps(connection, run_id, numbers)):
+        if missing := gaps(connection, run_id, numbers):
             found[run_id] = missing
     return found
 

@@ -16,7 +16,6 @@ from journal.kinds import COMPLETE, MILESTONES, RunState, listed, of
 from journal.reading.remaining import Remaining, remaining
 from journal.records import CANCELLED
 from journal.retention import prunable
-from journal.schema.tables import rank
 from journal.sessions.liveness import live_runs
 from journal.sessions.over import LAST_EVENT
 
@@ -41,14 +40,13 @@ _RUNS = text(
     FROM runs r ORDER BY r.created_at
     """  # noqa: S608 - a name of this package
 )
-# Of each session the last one, which stands near its end, where it is looked for; the run's comes last.
+# Of each session the last one, which stands near its end, where it is looked for: its number, and what it is.
 _MILESTONES = text(
     f"""
-    SELECT s.run_id, m.kind
-    FROM sessions s JOIN events m ON m.id = (SELECT e.id FROM events e
-                                             WHERE e.session_id = s.id AND e.kind IN ({listed(MILESTONES)})
-                                             ORDER BY e.seq DESC LIMIT 1)
-    ORDER BY {rank("m", "s")}, m.id DESC
+    SELECT s.run_id, s.generation, (SELECT e.seq || ' ' || e.kind FROM events e
+                                    WHERE e.session_id = s.id AND e.kind IN ({listed(MILESTONES)})
+                                    ORDER BY e.seq DESC LIMIT 1) AS last
+    FROM sessions s
     """  # noqa: S608 - names of this package
 )
 # A platform told the run's last session to stop, and after that it recorded its end.
@@ -100,7 +98,7 @@ class RunOverview:
 def overview(connection: Connection, now: datetime) -> list[RunOverview]:
     """Return each run, oldest first."""
     live, pruned = set(live_runs(connection, now)), prunable.pruned(connection)
-    milestones = {row.run_id: row.kind for row in connection.execute(_MILESTONES)}
+    milestones = _milestones(connection)
     left, told_to_stop = remaining(connection, now), cancelled(connection)
     return [
         RunOverview(
@@ -119,6 +117,16 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
         )
         for row in connection.execute(_RUNS).all()
     ]
+
+
+def _milestones(connection: Connection) -> Mapping[str, str]:
+    """Return the kind of the last milestone of each run that has one."""
+    found: dict[str, tuple[int, int, str]] = {}
+    for run_id, generation, last in connection.execute(_MILESTONES):
+        if last is not None:
+            seq, _, kind = last.partition(" ")
+            found[run_id] = max(found.get(run_id, (0, 0, "")), (generation, int(seq), kind))
+    return {run_id: kind for run_id, (_, _, kind) in found.items()}
 
 
 def cancelled(connection: Connection) -> frozenset[str]:
