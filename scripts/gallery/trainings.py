@@ -87,11 +87,11 @@ def record(training: Training, clock: Clock, journal: Path) -> uploader.ActiveRu
     clock.now = NOW - timedelta(hours=training.hours_ago)
     run = uploader.start_run(project=training.project, name=training.name, config=training.settings, journal=journal)
     clock.say(f"Training {training.settings['model']} on {training.settings['data']} for {training.planned} epochs")
-    for epoch, values in enumerate(_epochs(training)):
+    for epoch, values in enumerate(_epochs(training), start=1):  # as the pages count what is planned
         clock.pass_by(training.epoch_seconds * (1 + 0.03 * Random(f"{training.name}{epoch}").gauss(0, 1)))
         clock.say(_line(epoch, training.planned, values))
         run.log(values, step=epoch)
-        if training.images and (epoch + 1) % 25 == 0:
+        if training.images and epoch % 25 == 0:
             _show(run, training, epoch)
     return run
 
@@ -129,12 +129,12 @@ def _epochs(training: Training) -> Iterator[dict[str, float]]:
 
 def _best_epoch(training: Training) -> int:
     good = [values["metrics/mAP50-95(B)"] for values in _epochs(training)]
-    return good.index(max(good))
+    return good.index(max(good)) + 1
 
 
 def _line(epoch: int, planned: int, values: dict[str, float]) -> str:
     box, classes, good = (values[name] for name in ("train/box_loss", "train/cls_loss", "metrics/mAP50-95(B)"))
-    return f"epoch {epoch + 1}/{planned}  box {box:.3f}  cls {classes:.3f}  mAP50-95 {good:.3f}"
+    return f"epoch {epoch}/{planned}  box {box:.3f}  cls {classes:.3f}  mAP50-95 {good:.3f}"
 
 
 def _show(run: uploader.ActiveRun, training: Training, epoch: int) -> None:
