@@ -14,15 +14,22 @@ from journal.schema import tables
 _COPIED = [table.name for table in tables.TABLES if table.name not in {"schema_migrations", "facts"}]
 
 
-def shared_twin(folder: Path) -> str:
-    """Return the URL of a shared journal with the rows of one in a file, as they are now."""
-    url = shared_journal()
+def shared_twin(folder: Path, url: str | None = None) -> str:
+    """Return the URL of a shared journal with the rows of one in a file, as they are now.
+
+    Args:
+        folder: The one in a file.
+        url: The shared one, which loses what it has; a new one by default.
+    """
+    url = url or shared_journal()
     with (
         open_shared(url) as shared,
         closing(sqlite3.connect(folder / "journal.db")) as source,
         shared.begin() as connection,
     ):
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # whatever refers to whatever
+        for name in reversed(_COPIED):
+            connection.exec_driver_sql(f"DELETE FROM {name}")
         for name in _COPIED:
             found = source.execute(f"SELECT {'rowid, ' if name == 'runs' else ''}* FROM {name}")
             columns = [column[0] for column in found.description]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.journals import bench, later
+from support.postgres_server import empty_journal
 from support.recordings import Recordings, recordings
 from support.shared_twin import shared_twin
 
@@ -26,10 +27,14 @@ def journals(tmp_path: Path) -> Iterator[Recordings]:
 
 
 @pytest.fixture(autouse=True, params=["file", "shared"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the journal read where it is, or a shared one with the same rows."""
-    if request.param == "shared":
-        monkeypatch.setattr(f"{__name__}.opened", lambda folder: uploader.open(shared_twin(folder)))
+    if request.param == "file":
+        yield
+        return
+    with empty_journal() as url:
+        monkeypatch.setattr(f"{__name__}.opened", lambda folder: uploader.open(shared_twin(folder, url)))
+        yield
 
 
 def opened(folder: Path) -> uploader.RecordedJournal:
