@@ -76,11 +76,11 @@ class ObjectClient:
             except FileNotFoundError:
                 return None
 
-    def part(self, name: str, start: int, length: int) -> bytes | None:
-        """Return some bytes of an object; None when it is not there."""
+    def part(self, name: str, start: int, length: int) -> memoryview | None:
+        """Return some bytes of an object, where the library has them; None when it is not there."""
         with self._errors("read"):
             try:
-                return bytes(obstore.get_range(self._store, name, start=start, length=length))
+                return memoryview(obstore.get_range(self._store, name, start=start, length=length))
             except FileNotFoundError:
                 return None
 

@@ -34,7 +34,7 @@ class ObjectBlob:
         """Open it for reading; nothing is fetched yet."""
         return RangedReader(self._fetch, self.size, PART)
 
-    def _fetch(self, start: int, length: int) -> bytes:
+    def _fetch(self, start: int, length: int) -> memoryview:
         found = self.objects.part(self.sha256, start, length)
         if found is None:
             raise BlobsUnavailable(f"checkpoint {self.sha256[:12]}… was removed from {self.address} meanwhile")

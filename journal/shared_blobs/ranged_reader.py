@@ -26,7 +26,7 @@ class RangedReader:
     Each part is fetched by one short request of its own, so that a slow platform holds up no answer of the store.
     """
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size: int, part: int) -> None:
+    def __init__(self, fetch: Callable[[int, int], memoryview], size: int, part: int) -> None:
         """Begin at the beginning; nothing is read yet.
 
         Args:
@@ -36,8 +36,8 @@ class RangedReader:
         """
         self._fetch, self._size, self._length = fetch, size, part
         self._position = 0
-        self._parts: OrderedDict[int, bytes] = OrderedDict()
-        self._coming: tuple[int, Future[bytes]] | None = None
+        self._parts: OrderedDict[int, memoryview] = OrderedDict()
+        self._coming: tuple[int, Future[memoryview]] | None = None
         self._thread: Thread | None = None
 
     def read(self, size: int, /) -> bytes:
@@ -45,7 +45,8 @@ class RangedReader:
         if self._position >= self._size:
             return b""
         start = self._position - self._position % self._length
-        block = self._part(start)[self._position - start :][: max(size, 0)]
+        skipped = self._position - start
+        block = bytes(self._part(start)[skipped : skipped + max(size, 0)])
         self._position += len(block)
         return block
 
@@ -60,7 +61,7 @@ class RangedReader:
         if self._thread is not None:
             self._thread.join(PATIENCE)
 
-    def _part(self, start: int) -> bytes:
+    def _part(self, start: int) -> memoryview:
         if start not in self._parts:
             while len(self._parts) >= PARTS:  # before the next one comes
                 self._parts.popitem(last=False)
@@ -70,24 +71,24 @@ class RangedReader:
         self._parts.move_to_end(start)
         return self._parts[start]
 
-    def _taken(self, start: int) -> bytes:
+    def _taken(self, start: int) -> memoryview:
         coming, self._coming = self._coming, None
         if coming is not None and coming[0] == start:
             return coming[1].result()
         return self._fetched(start)
 
-    def _fetched(self, start: int) -> bytes:
+    def _fetched(self, start: int) -> memoryview:
         return self._fetch(start, min(self._length, self._size - start))
 
     def _look_ahead(self, start: int) -> None:
         if start < self._size:
-            coming: Future[bytes] = Future()
+            coming: Future[memoryview] = Future()
             self._coming = start, coming
             # A daemon: a request that hangs must not keep the process from ending.
             self._thread = Thread(target=self._fetch_into, args=(coming, start), name="blob-reader", daemon=True)
             self._thread.start()
 
-    def _fetch_into(self, coming: Future[bytes], start: int) -> None:
+    def _fetch_into(self, coming: Future[memoryview], start: int) -> None:
         try:
             coming.set_result(self._fetched(start))
         except BaseException as error:  # noqa: BLE001 (raised where it is waited for)

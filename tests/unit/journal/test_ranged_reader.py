@@ -17,11 +17,11 @@ CONTENT = bytes(range(256)) * 10
 PART = 100
 
 
-def part(start: int, length: int) -> bytes:
-    return CONTENT[start : start + length]
+def part(start: int, length: int) -> memoryview:
+    return memoryview(CONTENT)[start : start + length]
 
 
-def reading(fetch: Callable[[int, int], bytes]) -> RangedReader:
+def reading(fetch: Callable[[int, int], memoryview]) -> RangedReader:
     return RangedReader(fetch, len(CONTENT), PART)
 
 
@@ -43,7 +43,7 @@ def test_the_next_part_comes_while_one_is_used_and_its_thread_ends_with_the_read
     asked: list[int] = []
     third = threading.Event()
 
-    def fetch(start: int, length: int) -> bytes:
+    def fetch(start: int, length: int) -> memoryview:
         asked.append(start)
         if start == 2 * PART:
             third.set()
@@ -64,7 +64,7 @@ def test_a_store_that_hangs_holds_up_neither_the_end_of_the_reading_nor_of_the_p
     monkeypatch.setattr(ranged_reader, "PATIENCE", 0.01)
     hangs, asked = threading.Event(), threading.Event()
 
-    def fetch(start: int, length: int) -> bytes:
+    def fetch(start: int, length: int) -> memoryview:
         if start == 2 * PART:
             asked.set()
             hangs.wait(100)
@@ -84,7 +84,7 @@ def test_a_store_that_hangs_holds_up_neither_the_end_of_the_reading_nor_of_the_p
 def test_a_chunk_that_is_digested_and_then_sent_is_fetched_once() -> None:
     asked: list[int] = []
 
-    def fetch(start: int, length: int) -> bytes:
+    def fetch(start: int, length: int) -> memoryview:
         asked.append(start)
         return part(start, length)
 
@@ -103,7 +103,7 @@ def test_a_chunk_that_is_digested_and_then_sent_is_fetched_once() -> None:
 def test_what_was_in_the_way_of_the_next_part_is_told_when_it_is_needed_and_tried_anew() -> None:
     away = threading.Event()
 
-    def fetch(start: int, length: int) -> bytes:
+    def fetch(start: int, length: int) -> memoryview:
         if start == 2 * PART and not away.is_set():
             away.set()
             raise BlobsUnavailable("away")
