@@ -10,7 +10,7 @@ const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"
 const FIELDS = {
   state: { label: "State", width: 8.5, said: (row) => row.state, show: (row) => chip(row.state) },
   progress: {
-    label: "Epochs", width: 6, number: true, said: (row) => `${row.step ?? ""}/${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
+    label: "Progress", width: 6, number: true, said: (row) => `${row.step ?? ""}/${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
   trend: { label: "Trend", width: 7, unsorted: true, said: () => "" },
   started: { label: "Started", width: 7, down: true, said: (row) => row.started_at ?? "", show: (row) => time(row.started_at) },
   took: { label: "Took", width: 6.5, number: true, down: true, said: (row) => duration(took(row)), show: (row) => duration(took(row)) || "–" },
