@@ -101,7 +101,7 @@ def test_is_named_by_its_url_whose_password_nobody_is_shown(
         assert "delivered" in printed or "deliveries made" in printed
         again = run("a", "drain", "--journal", named, "--json", url=server.url)
         assert json.loads(again[1])["exit_code"] == 0
-        refused = run("a", "prune", "--journal", named, url=server.url)
+        refused = run("a", "pack", str(tmp_path / "a.pack"), "--journal", named, url=server.url)
     assert refused[0] == 2
     assert "is a shared journal, with which this command does not work; these do: `drain`" in refused[2]
     assert "hidden" not in printed + said + "".join(map(str, (*again, *refused)))
@@ -115,7 +115,7 @@ def test_an_environment_may_name_it(
 
     with machines(tmp_path) as run:
         assert run("a", "drain", url=server.url)[0] == 0
-        code, _, said = run("a", "prune")
+        code, _, said = run("a", "pack", str(tmp_path / "a.pack"))
     assert (code, "is a shared journal" in said) == (2, True)
 
 
