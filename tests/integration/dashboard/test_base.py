@@ -26,6 +26,69 @@ def address(runs):
         yield found
 
 
+@pytest.mark.parametrize("path", ["/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"])
+def test_a_page_names_its_source_and_loads_without_an_error(browser, address, path):
+    with visited(browser, address, path) as page:
+        assert page.title().endswith("· made up")
+        assert page.locator("header .source").inner_text() == "made up"
+
+
+def test_a_page_says_whether_it_is_live_and_asks_again_until_it_is_refused(browser, address):
+    asked, answers = [], {"now": {"status": 502, "body": "a proxy's page"}}
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.fulfill(**answers["now"]) if answers["now"] else route.abort()
+
+    def wait_for_another():
+        known = len(asked)
+        while len(asked) == known:
+            page.wait_for_timeout(20)
+
+    page = browser.new_page()  # it logs the 502 as an error, rightly
+    page.set_default_timeout(60_000)
+    page.clock.install()
+    page.route("**/data/events*", answer)
+    page.goto(address)
+    page.wait_for_selector("tr[data-key]")
+    if not asked:
+        wait_for_another()
+    page.clock.fast_forward(3000)
+    page.wait_for_selector("#connection[data-live=no]:has-text('Reconnecting')")
+    stream = {"content_type": "text/event-stream", "body": "retry: 50\n\n"}
+    answers["now"] = stream
+    page.clock.fast_forward(4000)
+    page.wait_for_selector("#connection[data-live=yes]:has-text('Live')")
+    answers["now"] = None
+    for _ in range(4):  # it fails again and again, sooner than a loss is told
+        wait_for_another()
+        page.clock.fast_forward(1000)
+    page.wait_for_selector("#connection[data-live=no]:has-text('Reconnecting')")
+    answers["now"] = stream
+    page.wait_for_selector("#connection[data-live=yes]")
+    assert len(set(asked)) == 1
+    page.route("**/data/trends*", lambda route: route.fulfill(status=403))
+    answers["now"] = {"status": 403}
+    printed = "#connection[data-live=no]:has-text('open the address that it printed')"
+    page.wait_for_selector(printed)
+    known = len(asked)
+    page.clock.fast_forward(30_000)
+    page.evaluate("fetch('/data/trends').then(() => 0)")
+    assert (len(asked), page.locator(printed).count()) == (known, 1)
+    page.context.close()
+
+
+def test_a_page_says_why_nothing_can_be_read_and_goes_on(browser, address, runs):
+    with visited(browser, address) as page:
+        page.wait_for_selector("#connection[data-live=yes]")
+        page.wait_for_selector("tr[data-key] .spark")  # asked for a little later, which would be refused, too
+        runs.trouble = "there is no journal in <b>here</b>"
+        page.wait_for_selector("main > .notice:has-text('there is no journal in <b>here</b>')")
+        assert page.locator("tr[data-key]").count()  # what was shown stays
+        runs.trouble = ""
+        page.wait_for_selector("main > .notice", state="detached")
+
+
 def test_all_pages_together_load_no_more_than_150_kilobytes(address):
     session, sizes, waiting = requests.Session(), {}, set()
     for path in ("/", "/runs/local/demo/run-1", "/compare?run=local/demo/run-1&run=local/demo/run-2"):
