@@ -128,7 +128,11 @@ class Claims:
             held: What it knows of.
             now: The current time.
         """
-        values = {"claimed_by": owner, "held": json.dumps([claim.delivery_id for claim in held]), "now": to_text(now)}
+        values = {
+            "claimed_by": owner,
+            "known_ids": json.dumps([claim.delivery_id for claim in held]),
+            "now": to_text(now),
+        }
         with self._begin(concurrent=True) as connection:
             connection.execute(_LET_GO, values)
 
@@ -182,7 +186,7 @@ _RELEASE_ALL = (
 _LET_GO = (
     update(_D)
     .where(tables.is_open(_D), _D.c.state == "claimed", _D.c.owner == bindparam("claimed_by"))
-    .where(not_(is_named(_D.c.id, "held")))
+    .where(not_(is_named(_D.c.id, "known_ids")))
     .values(state="pending", owner=None, lease_until=None, next_attempt_at=bindparam("now"))
 )
 _MAKE_DUE = (

@@ -22,16 +22,19 @@ class Notices:
         """Listen from the first `note` on."""
         self._engine = engine
         self._connection: Any = None
+        self._has_heard = True  # whatever was before
 
     def note(self) -> None:
         """Forget what was told before; listen, if this does not yet or its server was away."""
         if self._connection is None:
             self._listen()
         self._told()
+        self._has_heard = self._connection is None
 
     def are_any(self) -> bool:
         """Return whether anything was told since, or it cannot be known."""
-        return self._connection is not None and self._told()
+        self._has_heard = self._has_heard or self._told()
+        return self._has_heard
 
     def close(self) -> None:
         """Listen no more."""

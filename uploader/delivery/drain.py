@@ -286,11 +286,11 @@ class Drain:
         self._next_fold = time.monotonic() + TICK_SECONDS
         while not self._stopping.is_set():
             try:
+                if self._outages.was_away:
+                    self._feed.let_go_of_unknown(self._senders.in_flight())
+                    self._outages.note_end()
                 if not self._turn(held):
                     return
-                if self._outages.was_away:
-                    self._outages.note_end()
-                    self._feed.let_go_of_unknown(self._senders.in_flight())
             except PASSING as error:
                 self._outages.wait_out(error)
 

@@ -53,7 +53,8 @@ class SharedPresence:
         self._told = told
         self._id = id_
         self._version = _version()
-        self.renew()
+        with suppress(JournalUnavailable):  # then with the leases
+            self.renew()
 
     def tell(self) -> None:
         """Do nothing: a training on another machine leaves nothing to one drain alone."""

@@ -11,13 +11,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.event import listen, remove
 from support.journals import until, url_of
 from support.machines import machines
 from support.recordings import KEY, Recordings, recordings
-from support.scripted_server import ScriptedServer, scripted_server
+from support.scripted_server import ScriptedServer, hearing, scripted_server
 from support.settings import settings
 
+from journal.errors import JournalAway
 from journal.reading.drains_at_work import drains_at_work
+from uploader.delivery import drain, outages
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
 
@@ -103,7 +107,7 @@ def test_is_named_by_its_url_whose_password_nobody_is_shown(
         assert json.loads(again[1])["exit_code"] == 0
         refused = run("a", "pack", str(tmp_path / "a.pack"), "--journal", named, url=server.url)
     assert refused[0] == 2
-    assert "is a shared journal, with which this command does not work; these do: `drain`" in refused[2]
+    assert "is a shared journal, with which this command does not work; these do: `drain`, " in refused[2]
     assert "hidden" not in printed + said + "".join(map(str, (*again, *refused)))
 
 
@@ -127,3 +131,88 @@ def test_tells_of_itself_while_it_works(shared: Recordings, server: ScriptedServ
     with shared.draining(server.url, watch=True), shared.draining(server.url, watch=True):
         until(lambda: len(drains()) == 2)
     assert not drains()
+
+
+def test_a_run_that_begins_wakes_a_drain_that_waits(
+    shared: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "TICK_SECONDS", 3600.0)
+    server.script, started = hearing("training_started")
+    shared.begin().started()
+    with shared.draining(server.url, watch=True):
+        assert started.wait(100)
+        until(lambda: shared.journal.report()[0].targets[0].pending == 0)
+        server.script, heard = hearing("training_started")
+        shared.begin("second").started()
+        assert heard.wait(100)
+
+
+class Cutter:
+    """Cuts the connections of a shared journal, at a statement or after a commit that the server has made."""
+
+    def __init__(self, shared: Recordings, *, statement: int = 0, commit: int = 0, for_good: bool = False) -> None:
+        self._engine = shared.journal._backend.engine
+        self._left = {"statement": statement, "commit": commit}
+        self._for_good = for_good
+        self.has_cut = False
+
+    def __enter__(self) -> Cutter:
+        listen(self._engine, "before_cursor_execute", self._before)
+        listen(self._engine, "commit", self._commit)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        remove(self._engine, "before_cursor_execute", self._before)
+        remove(self._engine, "commit", self._commit)
+
+    def _before(self, connection: Connection, *_: object) -> None:
+        if self._is_time("statement"):
+            self._cut(connection)
+
+    def _commit(self, connection: Connection) -> None:
+        if self._is_time("commit"):
+            connection.connection.driver_connection.commit()  # type: ignore[union-attr]
+            self._cut(connection)
+
+    def _is_time(self, what: str) -> bool:
+        self._left[what] -= 1
+        return self._left[what] == 0 or (self._for_good and self._left[what] < 0 and self.has_cut)
+
+    def _cut(self, connection: Connection) -> None:
+        self.has_cut = True
+        connection.connection.driver_connection.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "place", [{"statement": number} for number in range(8, 90, 16)] + [{"commit": n} for n in range(2, 26, 4)]
+)
+def test_a_connection_that_is_cut_anywhere_loses_and_doubles_nothing(
+    shared: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, place: dict[str, int]
+) -> None:
+    monkeypatch.setattr(drain, "TICK_SECONDS", 0.02)
+    shared.whole(epochs=2)
+
+    with closing(shared.journal.outbox()) as outbox:
+        begun = Drain(shared.journal, outbox, settings(KEY, server.url), DrainOptions())
+        with Cutter(shared, **place):
+            summary = begun.run()
+
+    assert summary.exit_code == 0, summary
+    [run] = shared.journal.report()
+    assert (run.targets[0].pending, run.targets[0].unplanned, run.targets[0].dead) == (0, 0, 0)
+    bodies = {json.dumps(body, sort_keys=True) for body in server.bodies("/metrics")}
+    assert len(bodies) == 7
+
+
+def test_a_server_that_stays_away_ends_a_drain_that_does_not_watch(
+    shared: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "AWAY_SECONDS", 0.0)
+    shared.whole(epochs=2)
+    with closing(shared.journal.outbox()) as outbox:
+        begun = Drain(shared.journal, outbox, settings(KEY, server.url), DrainOptions())
+        with Cutter(shared, statement=30, for_good=True), pytest.raises(JournalAway, match="cannot be reached"):
+            begun.run()
+
+    assert shared.drain(server.url).exit_code == 0
+    assert len({json.dumps(body, sort_keys=True) for body in server.bodies("/metrics")}) == 7
