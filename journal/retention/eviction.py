@@ -37,7 +37,7 @@ EVENTS_AT_ONCE = 8 << 20
 GIVEN_UP_ERROR = "given up: the journal had reached its size limit"
 
 # The plus takes away the column's affinity, with which SQLite would not use the index of the expression.
-_REFERS = f"e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = +b.sha256"
+_REFERS = f"e.kind = '{CHECKPOINT}' AND json_extract(e.payload, '$.sha256') = b.sha256 || ''"
 _ARRIVED_BYTES = text(
     f"""
     WITH arrived AS (SELECT DISTINCT sha256, run_id, destination_id FROM deliveries

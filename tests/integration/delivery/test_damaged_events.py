@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
-from support.journals import rows
+from support.journals import change, rows
 from support.recordings import Recordings
 from support.scripted_server import ScriptedServer, hub_received, received, scripted_server
 
+ON_BOTH_ENGINES = True
 TORN = '{"epoch": 1, "met'
 
 
@@ -24,8 +23,7 @@ def damage(journals: Recordings, kind: str, payload: str, number: int = 0) -> in
     """Replace the text of one event of this kind; return its id."""
     query = "SELECT id FROM events WHERE kind = ? ORDER BY id LIMIT 1 OFFSET ?"
     [(event,)] = rows(journals.journal.path, query, kind, number)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE events SET payload = ? WHERE id = ?", (payload, event))
+    change(journals.journal.path, "UPDATE events SET payload = ? WHERE id = ?", payload, event)
     return int(event)
 
 

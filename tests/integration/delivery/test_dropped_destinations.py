@@ -13,6 +13,8 @@ from support.scripted_server import ScriptedServer, free_port, scripted_server
 from journal.errors import StaleClaim
 from journal.records import Outcome
 
+ON_BOTH_ENGINES = True
+
 
 def destination(journals: Recordings) -> int:
     [(number,)] = rows(journals.journal.path, "SELECT id FROM destinations")

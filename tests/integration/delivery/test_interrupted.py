@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import dead_pid, rows
+from support.journals import change, dead_pid, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
@@ -24,21 +22,22 @@ from journal.sessions.over import SILENT_FOR_GOOD
 from journal.writing.fallback import FallbackFile
 from uploader.server.running import running
 
+ON_BOTH_ENGINES = True
+
 
 def killed(journals: Recordings, **session: object) -> Training:
     """Record a training whose process is gone, and change its session's row."""
     training = journals.begin()
     training.started()
     training.epoch(0)
-    change(journals, training, **{"pid": dead_pid(), **session})
+    alter(journals, training, **{"pid": dead_pid(), **session})
     return training
 
 
-def change(journals: Recordings, training: Training, **session: object) -> None:
+def alter(journals: Recordings, training: Training, **session: object) -> None:
     columns = ", ".join(f"{name} = ?" for name in session)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        statement = f"UPDATE sessions SET {columns} WHERE id = ?"
-        connection.execute(statement, (*session.values(), training.session_id))
+    statement = f"UPDATE sessions SET {columns} WHERE id = ?"
+    change(journals.journal.path, statement, *session.values(), training.session_id)
 
 
 def told(server: ScriptedServer) -> list[str]:
@@ -69,6 +68,7 @@ def test_it_is_said_once(journals: Recordings, server: ScriptedServer) -> None:
     assert told(server) == ["training_started", "epoch_end", "training_failed"]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_two_copies_say_the_same(journals: Recordings, server: ScriptedServer, tmp_path: Path) -> None:
     killed(journals)
     journals.journal.fold_wal()
@@ -122,7 +122,7 @@ def test_living_resumed_and_ended_ones_are_left_alone(journals: Recordings) -> N
     journals.whole("whole")
     failed = journals.begin("failed")
     failed.event("training_failed", {"error": "no memory"})
-    change(journals, failed, pid=dead_pid())
+    alter(journals, failed, pid=dead_pid())
     resumed = killed(journals)
     journals.begin(run_id=resumed.run.id)  # has not told of its start yet
     assert journals.journal.note_interrupted() == 0
@@ -133,9 +133,8 @@ def test_what_comes_late_from_the_dead_does_not_end_its_successor(journals: Reco
     assert journals.journal.note_interrupted() == 1
     again = journals.begin(run_id=first.run.id)
     again.started()
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        last = connection.execute("SELECT max(id) FROM events").fetchone()[0]
-        connection.execute("UPDATE events SET id = ? WHERE kind = 'interrupted'", (last + 1,))
+    [(last,)] = rows(journals.journal.path, "SELECT max(id) FROM events")
+    change(journals.journal.path, "UPDATE events SET id = ? WHERE kind = 'interrupted'", last + 1)
     journals.drain(server.url)
     assert told(server) == ["training_started", "epoch_end", "training_started"]
 
@@ -146,7 +145,7 @@ def hidden(journals: Recordings, training: Training, folder: Path, kind: str) ->
     file = FallbackFile([folder], journals.journal.path, training.run, session=session)
     file.append(kind, {"error": "CUDA out of memory", "code": "RuntimeError"}, "1")
     file.close()
-    change(journals, training, uuid=session.uuid, pid=dead_pid())
+    alter(journals, training, uuid=session.uuid, pid=dead_pid())
 
 
 @pytest.mark.parametrize(
@@ -164,6 +163,6 @@ def test_what_an_older_session_tells_late_is_not_the_last_word(
     second = journals.begin(run_id=first.run.id)
     for kind in then:
         second.event(kind, {}, "2")
-    change(journals, second, pid=dead_pid())
+    alter(journals, second, pid=dead_pid())
     assert journals.drain(server.url).exit_code == 0
     assert told(server) == [*then, *end]

@@ -10,6 +10,8 @@ from support.scripted_server import ScriptedServer, free_port, scripted_server
 from journal.clock import utc_now
 from uploader.errors import SettingsError
 
+ON_BOTH_ENGINES = True
+
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_new_platform_gets_no_part_of_a_pruned_run(

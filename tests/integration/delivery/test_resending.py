@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.journals import rows
+from support.journals import change, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, received
@@ -26,6 +26,8 @@ from journal.outbox.backlog import Selection
 from journal.outbox.outbox import Outbox
 from journal.retention.eviction import bytes_arrived
 from uploader.server.running import RunningServer, running
+
+ON_BOTH_ENGINES = True
 
 
 def resend(journals: Recordings) -> None:
@@ -155,6 +157,7 @@ def cancel(server: RunningServer) -> None:
         store.execute("UPDATE models SET status = 'cancelled'")
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_run_leads_to_its_own_model_after_that_was_made_anew_under_another_name(
     journals: Recordings, tmp_path: Path
 ) -> None:
@@ -339,9 +342,8 @@ def test_a_registration_of_unknown_outcome_is_looked_for_before_it_is_made_anew(
 
 def lose_the_answer(journals: Recordings) -> None:
     """Have the journal as it was before the answer to a registration came."""
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE deliveries SET state = 'pending', settled_at = NULL, receipt = NULL")
-        connection.execute("UPDATE targets SET state = 'new', ids = '{}'")
+    change(journals.journal.path, "UPDATE deliveries SET state = 'pending', settled_at = NULL, receipt = NULL")
+    change(journals.journal.path, "UPDATE targets SET state = 'new', ids = '{}'")
 
 
 @pytest.mark.parametrize("projects", [("mine",), ("mine", "ours"), (None, "ours")])
@@ -427,8 +429,8 @@ def test_a_run_that_was_given_up_and_taken_up_again_is_found_in_its_former_proje
 
 
 def due_now(journals: Recordings) -> None:
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE deliveries SET next_attempt_at = created_at, held = 0 WHERE state = 'pending'")
+    due = "UPDATE deliveries SET next_attempt_at = created_at, held = 0 WHERE state = 'pending'"
+    change(journals.journal.path, due)
 
 
 def test_a_platform_that_has_the_run_keeps_its_name(journals: Recordings, server: ScriptedServer) -> None:
