@@ -14,6 +14,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.output_streams import is_anybody_reading
+from uploader.commands.patience import Patience
 from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
 from uploader.commands.terminal_text import printable
 
@@ -85,13 +86,15 @@ def _follow(run: RecordedRun, newest: int, interrupts: NoticedSignals) -> None:
     """Print what arrives, until the run is over or nobody reads it."""
     from uploader.delivery.journal_changes import looks
 
+    patience = Patience("logs")
     for _ in looks(run.journal, wait=interrupts.wait):
-        chunks, goes_on = run.console_after(newest)
-        for each in chunks:
-            newest = max(newest, each.id)
-            _print(_lines(each))
-        if not goes_on or not is_anybody_reading():
-            return
+        with patience.looking():
+            chunks, goes_on = run.console_after(newest)
+            for each in chunks:
+                newest = max(newest, each.id)
+                _print(_lines(each))
+            if not goes_on or not is_anybody_reading():
+                return
 
 
 def _lines(chunk: ConsoleChunk) -> Iterator[str]:

@@ -19,6 +19,7 @@ from uploader.commands.dialogue import fail
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
+from uploader.commands.patience import Patience
 from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
 from uploader.errors import SettingsError
 
@@ -109,18 +110,19 @@ def _wait(run: RecordedRun, until: Condition, timeout: float, interrupts: Notice
     epochs: dict[int, RecordedEpoch] = {}
     newest, told = 0, ""
     deadline = time.monotonic() + timeout
-    judgement = None
+    judgement, patience = None, Patience("wait")
     try:
         for _ in looks(run.journal, wait=_until(deadline, interrupts)):
-            progress = run.progress(newest)
-            newest = progress.newest_epoch
-            epochs.update((one.epoch, one) for one in progress.epochs)
-            in_order = [epochs[number] for number in sorted(epochs)]
-            best = Best.of(in_order, until) if isinstance(until, Comparison) else Best()
-            judgement = judge(until, progress, best, next_command("retry --all", run.journal))
-            if judgement.verdict != "waiting":
-                break
-            told = _tell(run, until, judgement, told)
+            with patience.looking():
+                progress = run.progress(newest)
+                newest = progress.newest_epoch
+                epochs.update((one.epoch, one) for one in progress.epochs)
+                in_order = [epochs[number] for number in sorted(epochs)]
+                best = Best.of(in_order, until) if isinstance(until, Comparison) else Best()
+                judgement = judge(until, progress, best, next_command("retry --all", run.journal))
+                if judgement.verdict != "waiting":
+                    break
+                told = _tell(run, until, judgement, told)
     except _TimeOver:
         pass
     assert judgement is not None
