@@ -1,7 +1,7 @@
 """What is new, as server-sent events: each page that is open is told what it has not got yet, and nothing twice.
 
-An event's id holds the cursors of all that the page follows. A browser that lost the connection sends the last one
-again (`Last-Event-ID`), and so goes on where it was.
+An event's id holds the cursors of what the page was told since it asked; of all else, those with which it asked hold. A
+browser that lost the connection sends the last id again (`Last-Event-ID`), and so goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ async def events(request: Request) -> Response:
 
     With `curves`, only what a comparison shows.
     """
-    return _EventStream(dashboard_of(request), _cursors(request), are_curves="curves" in request.query_params)
+    return _EventStream(dashboard_of(request), _asked(request), _told(request), "curves" in request.query_params)
 
 
 class _EventStream(StreamingResponse):
     """A stream of events, or 503 where as many are open as may be."""
 
-    def __init__(self, dashboard: Dashboard, cursors: dict[str, str], *, are_curves: bool) -> None:
+    def __init__(self, dashboard: Dashboard, asked: dict[str, str], told: dict[str, str], are_curves: bool) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(_stream(dashboard, cursors, are_curves), 200, headers, "text/event-stream")
+        super().__init__(_stream(dashboard, asked, told, are_curves), 200, headers, "text/event-stream")
         self._streams = dashboard.streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,8 +84,11 @@ def _run_news(told: RunNews | None, cursors: dict[str, str], key: str) -> list[t
     return [("run", {"key": key, **new})] if len(new) > 1 else []  # more than its cursor
 
 
-async def _stream(dashboard: Dashboard, cursors: dict[str, str], are_curves: bool) -> AsyncIterator[bytes]:
+async def _stream(
+    dashboard: Dashboard, asked: dict[str, str], told: dict[str, str], are_curves: bool
+) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
+    cursors = {**asked, **told}
     idle, trouble = 0, ""
     while not dashboard.is_ending():
         found, before = [], trouble
@@ -96,7 +99,9 @@ async def _stream(dashboard: Dashboard, cursors: dict[str, str], are_curves: boo
         if trouble != before:  # once as it begins, and once, without words, when it is over
             found = [("trouble", {"error": trouble}), *found]
         for name, value in found:
-            yield _event(name, value, cursors)
+            if "cursor" in value:
+                told[value.get("key", _LIST)] = value["cursor"]
+            yield _event(name, value, told)
         idle = 0 if found else idle + 1
         if idle >= _IDLE_LOOKS:
             yield b": still here\n\n"
@@ -109,16 +114,21 @@ def _busy() -> Response:
     return PlainTextResponse(text, 503, {"Retry-After": str(_RETRY)})
 
 
-def _event(name: str, value: dict[str, Any], cursors: Mapping[str, str]) -> bytes:
-    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), page_json.as_json(cursors), page_json.as_json(value))
+def _event(name: str, value: dict[str, Any], told: Mapping[str, str]) -> bytes:
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), page_json.as_json(told), page_json.as_json(value))
 
 
-def _cursors(request: Request) -> dict[str, str]:
-    """Return the cursors that a browser came back with, or those that the page began with."""
+def _told(request: Request) -> dict[str, str]:
+    """Return the cursors that a browser comes back with, of what it was told before it lost the connection."""
     try:
         known = json.loads(request.headers.get("last-event-id", ""))
         return {str(key): str(since) for key, since in known.items()}
     except (ValueError, AttributeError):
-        asked = request.query_params
-        pairs = zip(asked.getlist("key"), asked.getlist("since"), strict=False)
-        return {**({_LIST: asked["runs"]} if "runs" in asked else {}), **dict(pairs)}
+        return {}
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """Return the cursors that the page began with; the last one of a run counts."""
+    asked = request.query_params
+    pairs = zip(asked.getlist("key"), asked.getlist("since"), strict=False)
+    return {**({_LIST: asked["runs"]} if "runs" in asked else {}), **dict(pairs)}

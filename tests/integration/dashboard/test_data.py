@@ -67,6 +67,21 @@ def test_an_epoch_is_streamed_once_and_in_less_than_two_kilobytes(address, runs)
         assert _next_event(stream.iter_lines(chunk_size=1))[1]["epochs"]["at"] == [6]
 
 
+@pytest.mark.parametrize("curves", [{}, {"curves": 1}])
+def test_an_event_names_only_what_the_page_was_told_and_a_page_that_comes_back_is_told_the_rest(address, runs, curves):
+    keys = [f"local/demo/run-{number}" for number in range(2)]
+    asked = {"key": keys, "since": [runs.news(key).cursor for key in keys], **curves}
+    with requests.get(f"{address}/data/events", asked, stream=True, timeout=60) as stream:
+        runs.train(keys[1])
+        known, told = _next_event(stream.iter_lines(chunk_size=1))
+    assert (told["key"], [*json.loads(known)]) == (keys[1], keys[1:])
+    runs.train(keys[0])
+    back = {"Last-Event-ID": known}
+    with requests.get(f"{address}/data/events", asked, headers=back, stream=True, timeout=60) as stream:
+        later, told = _next_event(stream.iter_lines(chunk_size=1))
+    assert (told["key"], {*json.loads(later)}) == (keys[0], {*keys})
+
+
 def test_a_source_that_has_begun_anew_is_told_as_a_whole_and_in_place_of_what_was_there(address, runs):
     told = requests.get(f"{address}/data/run", {"key": KEY}, timeout=60).json()
     listed = requests.get(f"{address}/data/runs", timeout=60).json()

@@ -40,7 +40,7 @@ const lines = (value, label) => Object.assign(h("textarea", { "aria-label": labe
 
 /** What is asked before each action, and what is sent for the answer. */
 const ASKED = {
-  stop: () => ({ title: "Stop this run?", body: h("p", {}, "It ends after the epoch or step it is in, and keeps its results."), verb: "Stop" }),
+  stop: () => ({ title: "Stop this run?", body: h("p", {}, "It ends after this epoch or step, and keeps its results."), verb: "Stop" }),
   rename: ({ line }) => ({ title: "Rename", field: text(line.name, "Name"), verb: "Rename" }),
   tags: ({ line }) => ({ title: "Tags", body: h("p", { class: "quiet" }, "One on each line."), field: lines(line.tags.join("\n"), "Tags"), verb: "Save", sent: (told) => told.split("\n").filter((each) => each.trim()) }),
   note: ({ facts }) => ({ title: "Note", field: lines(facts.note, "Note"), verb: "Save" }),

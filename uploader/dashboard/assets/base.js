@@ -43,11 +43,11 @@ export async function data(path, parameters = []) {
 export function follow(cursors, on, more = []) {
   if (isFile) return;
   let stream = null;
-  let known = null;
+  const known = {}; // what came later than that
   let again = null;
   const open = () => {
     clearTimeout(again);
-    const query = new URLSearchParams([...(known ?? cursors), ...more]);
+    const query = new URLSearchParams([...cursors, ...pairs(known), ...more]);
     const mine = stream = new EventSource(at(`/data/events?${query}`));
     stream.addEventListener("open", () => told(""));
     stream.addEventListener("trouble", (event) => told(JSON.parse(event.data).error));
@@ -63,7 +63,7 @@ export function follow(cursors, on, more = []) {
     });
     for (const [name, act] of Object.entries(on)) {
       stream.addEventListener(name, (event) => {
-        known = pairs(JSON.parse(event.lastEventId));
+        Object.assign(known, JSON.parse(event.lastEventId));
         act(JSON.parse(event.data));
       });
     }

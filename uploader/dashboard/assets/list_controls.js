@@ -93,7 +93,7 @@ export function listControls({ asked, want, ids }) {
       text(newest, `Newest: ${last?.name}`);
       const keys = [...picked.keys()];
       text(compare, keys.length ? `Compare ${keys.length}` : "Compare");
-      compare.title = keys.length < 2 ? "Choose two or more runs by their boxes" : "";
+      compare.title = keys.length < 2 ? "Choose two or more by their boxes" : "";
       compare.role = "link"; // also where it has no address
       compare.ariaDisabled = keys.length < 2 ? "true" : null;
       if (keys.length > 1) compare.href = at("/compare?") + new URLSearchParams(keys.map((key) => ["run", key]));
