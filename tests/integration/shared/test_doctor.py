@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Connection
 from support.journals import bench, later, until
 from support.postgres_server import empty_journal
 from support.shared_twin import shared_twin
@@ -93,15 +94,21 @@ def test_compares_the_clocks(url: str, monkeypatch: pytest.MonkeyPatch, seconds:
 def test_finds_who_keeps_others_waiting(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_checks, "_LONG", timedelta(minutes=-1))  # what goes on now counts as long
 
+    def lock(connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # however long the machine stalls
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7)")
+
     def wait() -> None:
-        with open_shared(url) as third, third.begin() as connection:
-            connection.exec_driver_sql("SELECT 1")
+        with open_shared(url) as opened, opened.begin(read_only=True) as connection:
+            lock(connection)
 
     def is_waiting() -> bool:
         with third.begin(read_only=True) as looking:  # what it tells stays the same within a transaction
             return looking.exec_driver_sql(_WAITING).scalar() == 1
 
-    with open_shared(url) as other, open_shared(url) as third, other.begin():
+    with open_shared(url) as other, open_shared(url) as third, other.begin(read_only=True) as connection:
+        lock(connection)
         waits = threading.Thread(target=wait)
         waits.start()
         until(is_waiting)
