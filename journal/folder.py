@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from copy import copy
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from journal.checkpoints.blobs import BlobStore
 from journal.checkpoints.recognition import Recognition
 from journal.checkpoints.salvage import lost_snapshots
 from journal.clock import utc_now
-from journal.errors import JournalError
+from journal.errors import BlobsUnavailable, JournalError
 from journal.outbox import planning, redelivery, resending, verifications
 from journal.outbox.dropping import Dropped, drop_destination
 from journal.outbox.outbox import Outbox
@@ -377,8 +377,9 @@ class Journal:
 
     def _sweep(self) -> None:
         """Remove bytes that were given up, also by processes that were killed before they came to it."""
-        prunable.clear_removed(self._transaction, self.blobs, _REMOVED_AT_ONCE if self.is_shared else None)
-        self.blobs.sweep(time.time())
+        with suppress(BlobsUnavailable):  # the next one does it
+            prunable.clear_removed(self._transaction, self.blobs, _REMOVED_AT_ONCE if self.is_shared else None)
+            self.blobs.sweep(time.time())
 
     def fold_wal(self) -> bool:
         """Fold the write-ahead log back into the database; False when another process was in the way."""

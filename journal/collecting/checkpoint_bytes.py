@@ -60,7 +60,7 @@ class NodeBlobs:
         return iter(())
 
 
-def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restored) -> None:
+def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restored, whole: set[str]) -> None:
     """Bring the bytes that are needed and not there, and add what comes of it to `brought`.
 
     Args:
@@ -68,12 +68,13 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restor
         outbox: The shared journal.
         runs: The node's runs whose checkpoints to look at.
         brought: What was brought so far.
+        whole: Those that were found whole there although a drain gave them up; more are added.
 
     Raises:
         BlobError: The store that keeps them cannot be used now.
         JournalError: One of the journals cannot be.
     """
-    if absent := lacking(node, outbox, runs) | _lost(node, outbox, runs):
+    if absent := lacking(node, outbox, runs) | _lost(node, outbox, runs, whole):
         restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), brought)
 
 
@@ -89,8 +90,8 @@ def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
         return sha256s - _there(connection, sha256s)
 
 
-def _lost(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
-    """Return those that drains gave up, and that are not where the shared journal keeps them, although it says so."""
+def _lost(node: Journal, outbox: Journal, runs: Collection[str], whole: set[str]) -> set[str]:
+    """Return those that drains gave up, and that are gone or damaged where the shared journal keeps them."""
     if outbox.shared_blobs is None:
         return set()
     with outbox.begin(read_only=True) as connection:
@@ -99,7 +100,10 @@ def _lost(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
         return set()
     with node.begin(read_only=True) as connection:
         needed = {sha256 for _, sha256 in _needed(connection, runs)}
-    return {one for one in needed & given_up.keys() if outbox.shared_blobs.size(one) != given_up[one]}
+    doubted = (needed & given_up.keys()) - whole
+    lost = {one for one in doubted if not outbox.shared_blobs.is_whole(one, given_up[one])}
+    whole |= doubted - lost
+    return lost
 
 
 def _needed(connection: Connection, runs: Collection[str]) -> set[tuple[str, str]]:

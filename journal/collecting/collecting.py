@@ -147,6 +147,7 @@ class Collecting:
         self._of_node, self._of_outbox = Telling(), Telling()
         self._look_due = self._clock()
         self._missing: list[str] = []
+        self._whole: set[str] = set()
 
     def step(self, *, is_last: bool = False) -> Collected:
         """Bring everything that the node's journal has by now; when this returns, it is committed there.
@@ -216,7 +217,7 @@ class Collecting:
         try:
             if is_new:
                 both.node.flush()  # nothing leaves the machine that a power cut could still take from it
-                checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought)
+                checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought, self._whole)
         except BlobError as found:
             waiting, error = checkpoint_bytes.lacking(both.node, both.outbox, collected.runs), found
         if is_new:

@@ -76,18 +76,19 @@ class ObjectBlobs:
             self._require()
         return size
 
+    def is_whole(self, sha256: str, size: int) -> bool:
+        """Return whether a blob of this size is there, with the bytes that it is named for."""
+        return self.size(sha256) == size and self._objects.digest(sha256) == sha256
+
     def put(self, file: OpenedContent, sha256: str, size: int, between: Callable[[], object] = lambda: None) -> None:
         """Keep a file's bytes; see `SharedBlobs`."""
-        there = self.size(sha256)
-        if there == size and self._objects.digest(sha256) == sha256:
+        if self.is_whole(sha256, size):
             return
         chunks = checked_chunks(file, sha256, size, between)
         if size > PART:
             self._objects.put_parts(sha256, chunks)
-        elif there is None:
-            self._objects.create(sha256, b"".join(chunks))
-        else:  # what is there was damaged
-            self._objects.put(sha256, b"".join(chunks))
+        elif not self._objects.create(sha256, content := b"".join(chunks)):  # damaged, or put by another one just now
+            self._objects.put(sha256, content)
         if self._objects.digest(sha256) != sha256:
             raise BlobsUnavailable(
                 f"checkpoint {sha256[:12]}… does not read back from {self.address} as it was written"
@@ -95,7 +96,10 @@ class ObjectBlobs:
 
     def names(self) -> list[str]:
         """Return the sha256 of each blob that is there, in order."""
-        return sorted(found.name for found in self._objects.list() if _SHA256.fullmatch(found.name))
+        names = [found.name for found in self._objects.list()]
+        if NOTE not in names:
+            self._require()
+        return sorted(name for name in names if _SHA256.fullmatch(name))
 
     def remove(self, sha256: str) -> None:
         """Remove a blob, if it is there."""

@@ -66,6 +66,10 @@ class PlacedBlobs:
         """Return the size of a blob; None if it is not there."""
         return self._store().size(sha256)
 
+    def is_whole(self, sha256: str, size: int) -> bool:
+        """Return whether a blob of this size is there, with the bytes that it is named for."""
+        return self._store().is_whole(sha256, size)
+
     def put(self, file: OpenedContent, sha256: str, size: int, between: Callable[[], object] = lambda: None) -> None:
         """Keep a file's bytes; see `SharedBlobs`."""
         self._store().put(file, sha256, size, between)

@@ -74,10 +74,14 @@ class SharedFolder:
         except OSError as error:
             raise self._failed(error, "read") from error
 
+    def is_whole(self, sha256: str, size: int) -> bool:
+        """Return whether a blob of this size is there, with the bytes that it is named for."""
+        return self.size(sha256) == size and digest(self._folder / sha256) == sha256
+
     def put(self, file: OpenedContent, sha256: str, size: int, between: Callable[[], object] = lambda: None) -> None:
         """Keep a file's bytes; see `SharedBlobs`."""
         final = self._folder / sha256
-        if self.size(sha256) == size and digest(final) == sha256:
+        if self.is_whole(sha256, size):
             return
         self._write(final, checked_chunks(file, sha256, size, between))
         if digest(final) != sha256:
@@ -87,6 +91,7 @@ class SharedFolder:
 
     def names(self) -> list[str]:
         """Return the sha256 of each blob that is there, in order."""
+        self._require()
         return self._store.names()
 
     def remove(self, sha256: str) -> None:

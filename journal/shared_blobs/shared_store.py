@@ -34,6 +34,9 @@ class SharedBlobs(Blobs, Protocol):
         one that is alone.
         """
 
+    def is_whole(self, sha256: str, size: int) -> bool:
+        """Return whether a blob of this size is there, with the bytes that it is named for, which are read back."""
+
     def put(self, file: OpenedContent, sha256: str, size: int, between: Callable[[], object] = ...) -> None:
         """Keep a file's bytes, which are read back before this returns; nothing is sent if they are there.
 

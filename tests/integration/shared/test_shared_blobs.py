@@ -197,10 +197,9 @@ def hidden(place: str, sha256: str) -> Iterator[None]:
 def test_where_all_are_gone_none_is_missing_and_none_is_put(place: str, blobs: BlobPlace) -> None:
     sha256 = put(blobs, CONTENT)
     with hidden(place, sha256):
-        for attempt in (lambda: blobs.find(sha256), lambda: put(blobs, b"weights")):
+        for attempt in (lambda: blobs.find(sha256), lambda: put(blobs, b"weights"), blobs.names):
             with pytest.raises(BlobsUnavailable, match=f"has no {NOTE}"):
                 attempt()
-        assert blobs.names() == []
     assert read(blobs, sha256) == CONTENT
 
 
@@ -468,20 +467,27 @@ def test_a_checkpoint_of_a_node_that_is_gone_is_delivered_by_a_machine_that_neve
         assert not any(secret in written for secret in (SECRET_KEY, "a-key", "127.0.0.1"))
 
 
-def test_one_that_the_store_has_lost_is_brought_again_and_sent(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["lost", "damaged"])
+def test_one_that_the_store_has_lost_or_damaged_is_brought_again_and_sent(
+    place: str, tmp_path: Path, fault: str
+) -> None:
     with recordings(tmp_path / "node") as opened:
         opened.whole(content=CONTENT)
     with empty_journal() as url, machines(tmp_path) as run, scripted_server() as platform:
         collect = ("a", "collect", tmp_path / "node", "--into", url, "--blobs", place)
         assert run(*collect)[0] == 0
-        with open_shared(url) as outbox:
-            outbox.shared_blobs.remove(sha256_of(CONTENT))
+        if fault == "damaged":
+            overwrite(place, sha256_of(CONTENT), CONTENT[:-1] + b"?")
+        else:
+            with open_shared(url) as outbox:
+                outbox.shared_blobs.remove(sha256_of(CONTENT))
         code, printed, told = run("b", "drain", "--journal", url, url=platform.url)
-        assert (code, "`collect` brings it" in printed + told) == (4, True)
+        why = {"lost": "`collect` brings it", "damaged": "its bytes have another sha256"}[fault]
+        assert (code, why in printed + told) == (4, True)
         code, printed, _ = run(*collect)
         assert (code, "1 new checkpoint" in printed) == (0, True)
         with open_shared(url) as outbox:
             assert outbox.retry().letters == 1
         assert run("b", "drain", "--journal", url, url=platform.url)[0] == 0
-        assert [one.body for one in platform.requests if one.method == "PUT"] == [CONTENT]
+        assert [one.body for one in platform.requests if one.method == "PUT"][-1] == CONTENT
         assert "0 new checkpoints" in run(*collect)[1]
