@@ -22,6 +22,7 @@ from soaks import (
     lost_trainings,
     network,
     planted_differences,
+    shared_journals,
     steps,
 )
 from soaks.drains import HUB, ULTRALYTICS
@@ -134,6 +135,7 @@ SUITES = {
     "network-hub": _network(HUB, idempotency=True),
     "network-hub-public": _network(HUB, idempotency=False),
     "planted": Suite(1_000, planted_differences.run, tally=PlantedTally, columns=_PLANTED_COLUMNS),
+    "shared": Suite(500, shared_journals.run, shared_journals.why_not, tally=NetworkTally, columns=_NETWORK_COLUMNS),
     "network-both": _network(ULTRALYTICS, HUB, idempotency=True),
 }
 

@@ -52,6 +52,7 @@ class Job:
         unlocked: Whether it works without the journal's lock, so that another drain can run at the same time.
         watch_seconds: How long it watches; 0 ends when everything is done.
         before_line: Called before each line of our own code, in any thread; it may end the process.
+        shared: The URL of a shared journal, which has the folder here; None for a journal in the folder.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Job:
     unlocked: bool = False
     watch_seconds: float = 0.0
     before_line: OnLine | None = None
+    shared: str | None = None
 
     @property
     def settings(self) -> Settings:
@@ -77,10 +79,25 @@ class Job:
 
 def drain(job: Job) -> Summary:
     """Run a drain in this process to its end; SIGTERM stops it if this is the main thread."""
-    with _traced(job.before_line), journal.open(job.folder) as opened, closing(opened.outbox()) as outbox:
+    with _traced(job.before_line), opened_of(job) as opened, closing(opened.outbox()) as outbox:
         running = Drain(opened, outbox, job.settings, job.options)
         with _sigterm(running.stop):
             return running.run()
+
+
+def opened_of(job: Job) -> AbstractContextManager[journal.Journal]:
+    """Open the journal of a drain."""
+    return opened_shared(job.shared, job.folder) if job.shared else journal.open(job.folder)
+
+
+@contextmanager
+def opened_shared(url: str, folder: Path) -> Iterator[journal.Journal]:
+    """Open a shared journal that has this folder here, with the checkpoints in it."""
+    from journal.postgres import postgres_steps
+    from journal.postgres.postgres_backend import PostgresBackend
+
+    with closing(PostgresBackend(url, folder)) as backend:
+        yield journal.Journal(backend, postgres_steps.prepare(backend))
 
 
 @contextmanager

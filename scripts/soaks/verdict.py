@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
-import journal
+from sqlalchemy import text
+
 from soaks import hub_verdict, ultralytics_verdict
-from soaks.drains import HUB, KEY, ULTRALYTICS, Job
+from soaks.drains import HUB, KEY, ULTRALYTICS, Job, opened_of
 from soaks.network_tally import NetworkTally, rows
 from uploader.connecting import connect
 from uploader.verification.runs import chosen_targets
@@ -38,6 +40,25 @@ def compare(job: Job, url: str, project: str, tally: NetworkTally) -> None:
         tally.note("lost", f"a verification says: {finding}")
 
 
+def compare_shared(job: Job, node: Path, url: str, project: str, tally: NetworkTally) -> None:
+    """Compare what a node recorded with what a local platform has after drains of the shared journal.
+
+    Args:
+        job: The shared journal's drains.
+        node: The node's journal.
+        url: The platform's base URL, not the proxy's.
+        project: The project of all runs of the journal, and of nothing else.
+        tally: Receives the findings.
+    """
+    with opened_of(job) as opened, opened.begin(read_only=True) as connection:
+        for state, kind in connection.execute(text(_OPEN)):
+            tally.note("lost", f"a delivery of {kind} is {state}")
+    for platform in job.platforms:
+        _COMPARE[platform](node, url, KEY, project, tally)
+    for finding in unproven(job, url):
+        tally.note("lost", f"a verification says: {finding}")
+
+
 def unproven(job: Job, url: str) -> Iterator[str]:
     """Yield what our own verification does not find proven; it reads checkpoints back as well.
 
@@ -46,7 +67,7 @@ def unproven(job: Job, url: str) -> Iterator[str]:
         url: The platform's base URL, not the proxy's.
     """
     settings = replace(job, url=url).settings
-    with journal.open(job.folder) as opened:
+    with opened_of(job) as opened:
         for target in chosen_targets(opened, (), None):
             place = target.destination
             with closing(connect(place.platform, url, settings, connections=1)) as platform:
