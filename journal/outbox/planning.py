@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
-from journal.clock import now_text
+from journal.clock import now_text, to_text
 from journal.errors import StaleClaim
 from journal.ids import chunk_id, digest, span
 from journal.kinds import FINAL, INTENTS
@@ -33,11 +34,26 @@ class Plans:
         """Use the connection on which `begin` begins a transaction."""
         self._begin = begin
 
-    def write(self, target: Target, planned: Sequence[PlannedDelivery], *, through: int, stage: int) -> int:
+    def write(
+        self,
+        target: Target,
+        planned: Sequence[PlannedDelivery],
+        *,
+        through: int,
+        stage: int,
+        now: datetime | None = None,
+    ) -> int:
         """Fix deliveries for the target's events up to `through`, in one transaction; return how many they are.
 
         A pending upload that is not final is superseded by a later one, because a platform shows one model per run;
         and what a person wants, by what they want instead since.
+
+        Args:
+            target: The run and the destination.
+            planned: The deliveries.
+            through: The id of the last event that they are of.
+            stage: Of the last of them.
+            now: The current time, by the clock that others compare it with; None for this machine's.
 
         Raises:
             StaleClaim: Another drain planned for this target meanwhile, or a person dropped it; nothing was written.
@@ -47,8 +63,8 @@ class Plans:
             _advance(connection, target, through, stage)  # whoever else plans for it waits, and finds it moved
             if planned:
                 spans = _identities(connection, {id_ for one in planned for id_ in (one.first_event, one.last_event)})
-                now = now_text()
-                rows = [_row(target, delivery, spans, now) for delivery in planned]
+                moment = to_text(now) if now else now_text()
+                rows = [_row(target, delivery, spans, moment) for delivery in planned]
                 connection.execute(insert(_D), _sent_before(connection, rows))
             if any(delivery.kind in INTENTS for delivery in planned):
                 connection.execute(

@@ -98,7 +98,8 @@ class FairPlanner:
         if 0 < looked_at < limit:
             self._rests[key] = self._clock() + planning.rest_seconds
         try:
-            self._outbox.plans.write(target, plan.deliveries, through=plan.through, stage=plan.stage)
+            now = self._outbox.now() if self._outbox.is_shared else None  # others claim by the server's clock
+            self._outbox.plans.write(target, plan.deliveries, through=plan.through, stage=plan.stage, now=now)
         except StaleClaim:
             return 0  # another drain was faster, or a person dropped the target
         return looked_at

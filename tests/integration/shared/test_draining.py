@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
-from support.journals import until, url_of
+from support.journals import later, until, url_of
 from support.machines import machines
 from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import ScriptedServer, hearing, scripted_server
 from support.settings import settings
 
+from journal.clock import to_text
 from journal.errors import JournalAway
 from journal.reading.drains_at_work import drains_at_work
 from uploader.delivery import drain, outages
@@ -216,3 +217,12 @@ def test_a_server_that_stays_away_ends_a_drain_that_does_not_watch(
 
     assert shared.drain(server.url).exit_code == 0
     assert len({json.dumps(body, sort_keys=True) for body in server.bodies("/metrics")}) == 7
+
+
+def test_a_machine_whose_clock_is_ahead_plans_for_now(
+    shared: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("journal.outbox.planning.now_text", lambda: to_text(later(240)))
+    shared.whole()
+
+    assert shared.drain(server.url).exit_code == 0
