@@ -32,22 +32,29 @@ _ENDED = text("SELECT 1 FROM events WHERE run_id = :run_id AND kind = :kind LIMI
 class Copies:
     """What tells whether a journal is an older copy."""
 
-    def __init__(self, begin: Begin, database: Path) -> None:
-        """Use the connection on which `begin` begins a transaction, to this file."""
+    def __init__(self, begin: Begin, database: Path | None) -> None:
+        """Use the connection on which `begin` begins a transaction, to this file; None where the journal is shared."""
         self._begin = begin
         self._database = database
 
     def is_elsewhere(self) -> bool:
-        """Return whether this is not the file that was made as this journal, or is older than that was."""
+        """Return whether this is not the file that was made as this journal, or is older than that was.
+
+        What a shared journal holds came from elsewhere, where somebody may send it, too.
+        """
+        if self._database is None:
+            return True
         with self._begin(read_only=True) as connection:
             noted = connection.execute(_FACT, {"name": PLACE}).scalar()
-            is_older = self._is_older(connection)
+            is_older = _is_older(connection, self._database)
         return is_older or (noted is not None and noted != place_of(self._database))
 
     def mark_newest(self) -> None:
         """Have what was copied so far be recognised as older, unless this is an older copy itself; see `newest.py`."""
+        if self._database is None:  # each machine would note another mark
+            return
         with self._begin() as connection:
-            if self._is_older(connection):
+            if _is_older(connection, self._database):
                 return
             marks, mark = newest.next_marks(self._database)
             connection.execute(_STORE, {"name": newest.NEWEST, "value": marks})
@@ -65,5 +72,6 @@ class Copies:
                 is_complete=not is_whole or connection.execute(_ENDED, {"run_id": run_id}).first() is not None,
             )
 
-    def _is_older(self, connection: Connection) -> bool:
-        return newest.is_older(self._database, connection.execute(_FACT, {"name": newest.NEWEST}).scalar())
+
+def _is_older(connection: Connection, database: Path) -> bool:
+    return newest.is_older(database, connection.execute(_FACT, {"name": newest.NEWEST}).scalar())

@@ -56,7 +56,7 @@ class Outbox:
         self.plans = Plans(self.begin)
         self.claims = Claims(self.begin)
         self.settlement = Settlement(self.begin)
-        self.copies = Copies(self.begin, backend.folder / "journal.db")
+        self.copies = Copies(self.begin, None if backend.is_shared else backend.folder / "journal.db")
         self.is_shared = backend.is_shared
         self.drains = Drains(self.begin)
         self.pauses = Pauses(self.begin)

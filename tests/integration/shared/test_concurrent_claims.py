@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from support.journals import Bench, Engine, bench, dead_pid, later, rows, until
+from support.journals import Bench, Engine, bench, change, dead_pid, later, opened_in, rows, until, url_of
+from support.postgres_server import shared_journal_in
 
 from journal.clock import utc_now
 from journal.errors import JournalBusy, StaleClaim
@@ -31,8 +32,23 @@ SHA = "0" * 64
 def at(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
     """The first run of a shared journal; its session's process is gone."""
     del engine  # gives the database back
-    with bench(tmp_path / "journal", "postgres", pid=dead_pid()) as opened:
+    folder = tmp_path / "journal"
+    with opened_in(folder, "postgres"):
+        for sequence in ("event_ids", "deliveries_id_seq", "destinations_id_seq", "sessions_id_seq"):
+            change(folder, f"SELECT setval('{sequence}', {1 << 33})")  # more than four bytes hold
+    with bench(folder, "postgres", pid=dead_pid()) as opened:
         yield opened
+
+
+def test_a_machine_that_drains_it_takes_it_for_no_older_copy(at: Bench, tmp_path: Path) -> None:
+    """Each would note its own mark of the newest one."""
+    at.outbox.copies.mark_newest()
+    with (
+        shared_journal_in(url_of(at.journal), tmp_path / "another machine") as opened,
+        closing(opened.outbox()) as other,
+    ):
+        other.copies.mark_newest()
+    assert rows(at.journal.path, "SELECT name FROM facts ORDER BY name") == [("journal",), ("place",)]
 
 
 def another(at: Bench, name: str) -> Bench:
@@ -93,10 +109,10 @@ def drain(at: Bench, platform: Platform, owner: str, busy: list[str], planning: 
     wanted = Wanted("message", 5), Wanted("upload", 2)
     with closing(at.journal.outbox()) as outbox:
         while not (all(each.done() for each in planning) and is_empty(outbox)):
-            taking = {"owner": owner, "lease_seconds": 60.0, "now": utc_now()}
+            taking = {"owner": owner, "lease_seconds": 3600.0, "now": utc_now()}
             claims = insist(partial(outbox.claims.take, at.destination.id, *wanted, **taking), busy)
             platform.note("begin", claims)
-            insist(partial(outbox.claims.renew, claims, lease_seconds=60.0, now=utc_now()), busy)
+            insist(partial(outbox.claims.renew, claims, lease_seconds=3600.0, now=utc_now()), busy)
             platform.note("end", claims)
             outcomes = [outcome_of(claim) for claim in claims]
             assert insist(partial(outbox.settlement.record, outcomes, now=utc_now()), busy) == []
