@@ -22,6 +22,7 @@ BENCHES = (
     "upload",
     "restore",
     "dashboard",
+    "scale",
 )
 # Survives a reboot by its definition, so it is a disk: on a tmpfs, as /tmp often is, an fsync costs nothing.
 DISK = "/var/tmp"
