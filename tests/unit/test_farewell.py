@@ -8,7 +8,7 @@ import pytest
 
 from journal.reading.arrived import Arrived
 from journal.reading.drain_at_work import DrainAtWork
-from uploader.recording.farewell import farewell
+from uploader.recording.farewell import farewell, farewell_into
 
 HERE = "http://here"
 DRAIN = DrainAtWork(7, "host", "", "2026", is_background=True, log="/journal/drain.log")
@@ -56,3 +56,26 @@ def test_it_names_the_drain_that_goes_on() -> None:
         "`kill 7` ends it, so that `python -m uploader drain` can deliver"
     )
     assert "process 7" not in farewell([Arrived("ultralytics", HERE, 9, 0, 0, 0)], COMMAND, DRAIN)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "collector", "line"),
+    [
+        ([], None, "this training goes into postgresql://lab: `collect` brings in what is not there yet"),
+        (
+            [],
+            replace(DRAIN, log="/journal/collect.log"),
+            "this training goes into postgresql://lab. The collector beside it goes on with the rest (process 7; it "
+            "prints to /journal/collect.log); should it end before, `collect` brings it in",
+        ),
+        (
+            None,
+            None,
+            "not all of this training is in the journal; `collect` takes in what is beside it, and brings it in",
+        ),
+    ],
+)
+def test_the_last_line_of_a_training_into_a_shared_journal(
+    arrived: list[Arrived] | None, collector: DrainAtWork | None, line: str
+) -> None:
+    assert farewell_into("postgresql://lab", arrived, "collect", collector) == line

@@ -88,7 +88,6 @@ def test_what_is_recorded_comes_into_the_shared_journal_while_and_after_it_train
 
     assert training.returncode == 0
     assert "this training goes into postgresql://postgres@/journal_" in last
-    assert "The collector beside it goes on" in last
     assert not (node_journal(url) / COLLECTOR).exists()
 
 
