@@ -165,8 +165,9 @@ def finished(upload: Upload, server: Server) -> bool:
 
 
 def test_a_link_that_never_lasts_for_a_chunk_gets_smaller_ones(upload: Upload, tmp_path: Path) -> None:
-    large = replace(upload, content=tmp_path / "large", size=512 << 20)
-    with large.path.open("wb") as file:
+    file_of_all = tmp_path / "large"
+    large = replace(upload, content=file_of_all, size=512 << 20)
+    with file_of_all.open("wb") as file:
         file.truncate(large.size)
     sizes: list[int] = []
 
@@ -338,8 +339,9 @@ def test_a_damaged_file_never_arrives_whole(upload: Upload, tmp_path: Path, ther
     """Also where the damage is in what an earlier attempt has sent."""
     damaged = bytearray(CONTENT)
     damaged[5] ^= 1
-    bad = replace(upload, content=tmp_path / "damaged")
-    bad.path.write_bytes(damaged)
+    content = tmp_path / "damaged"
+    content.write_bytes(damaged)
+    bad = replace(upload, content=content)
     server = Server(data=bytearray(CONTENT[:there]))
     with pytest.raises(BlobUnusable, match="damaged"):
         transfer(bad, server, lambda _: None)
