@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import dead_pid, rows, until
+from support.journals import ENGINES, dead_pid, rows, until
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 from support.settings import settings
@@ -41,6 +41,7 @@ def is_put(request: Request) -> bool:
 # --- watching
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordings, server: ScriptedServer) -> None:
     first_epoch, complete = threading.Event(), threading.Event()
 
@@ -69,6 +70,7 @@ def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordin
     assert running.summary().exit_code == 0
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> None:
     journals.whole()
     script, complete = hearing("training_complete")
@@ -149,6 +151,7 @@ class Looks:
             assert self._changed.wait_for(lambda: self._count >= count, 60)
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_without_a_key_waits_for_one(
     journals: Recordings, server: ScriptedServer, told: Warnings
 ) -> None:
@@ -284,6 +287,7 @@ def test_a_watching_drain_outlasts_what_it_cannot_take_in(
 # --- being stopped
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordings, server: ScriptedServer) -> None:
     training = journals.begin()
     training.started()
@@ -308,6 +312,7 @@ def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordi
     assert in_time
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_stopped_drain_finishes_what_is_under_way(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +348,7 @@ def test_a_stopped_drain_finishes_what_is_under_way(
     assert journals.drain(server.url).exit_code == 0
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_stopped_drain_breaks_off_what_takes_too_long(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +373,7 @@ def test_a_stopped_drain_breaks_off_what_takes_too_long(
     assert journals.drain(server.url).exit_code == 0
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_the_end_of_a_drain_leaves_no_thread_behind(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     journals.drain(server.url)
@@ -438,6 +445,7 @@ def test_an_impossible_destination_is_refused(journals: Recordings, server: Scri
         journals.drain(server.url, to="somewhere")
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServer) -> None:
     """As after a pause of the machine: the lease of what is under way has run out."""
     journals.whole()
