@@ -128,6 +128,28 @@ def test_copies_and_many_collectors_at_once_double_nothing(
     assert there(outbox) == events_of(node)
 
 
+def test_how_far_sessions_are_never_goes_back_whoever_tells_it_last(
+    node: Bench, outbox: Journal, tmp_path: Path
+) -> None:
+    shutil.copytree(node.journal.path, tmp_path / "copy")
+    node.writer.heartbeat(node.session_id)
+    node.writer.end_session(node.session_id, "complete")
+    begin = Barrier(4)
+
+    def collect(folder: Path) -> None:
+        with journal.open(folder) as opened:
+            begin.wait()
+            Collecting(opened, outbox).step()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(collect, [node.journal.path, tmp_path / "copy"] * 2))
+    with journal.open(tmp_path / "copy") as older:
+        Collecting(older, outbox).step()
+
+    told = "SELECT heartbeat_at, ended_at, outcome FROM sessions"
+    assert there(outbox, told) == rows(node.journal.path, told)
+
+
 def test_who_comes_second_waits_and_sees_what_the_first_has_brought(node: Bench, outbox: Journal) -> None:
     node.event()
     Collecting(node.journal, outbox).step()
