@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
 from pathlib import Path
@@ -226,3 +227,14 @@ def test_a_machine_whose_clock_is_ahead_plans_for_now(
     shared.whole()
 
     assert shared.drain(server.url).exit_code == 0
+
+
+def test_an_interrupted_training_is_noted_once_by_all_drains_together(shared: Recordings) -> None:
+    training = shared.begin()
+    training.started()
+    training.end("abandoned")
+
+    with ThreadPoolExecutor(DRAINS) as threads:
+        noted = list(threads.map(lambda _: shared.journal.note_interrupted(), range(DRAINS)))
+
+    assert sorted(noted) == [0] * (DRAINS - 1) + [1]
