@@ -20,6 +20,7 @@ from journal.postgres import advisory_locks as locks
 from journal.postgres.notices import Notices
 from journal.postgres.postgres_errors import from_postgres
 from journal.shared_addresses import EXAMPLE, shared_url, without_password
+from journal.shared_library import NEEDS_LIBRARY
 from journal.storage.backend import Begin
 
 SCHEMA = "uploader"
@@ -154,6 +155,4 @@ def _engine(url: URL, address: str) -> Engine:
             connect_args={**_CONNECTING, "options": _SETTINGS, "application_name": "uploader"},
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        raise LibraryMissing(
-            f"{address} needs a library that is not installed: pip install 'offline-uploader[postgres]'"
-        ) from error
+        raise LibraryMissing(f"{address} {NEEDS_LIBRARY}") from error

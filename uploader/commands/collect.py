@@ -7,9 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -160,39 +159,25 @@ def _collect(
     from journal.locations import recording_folder
     from uploader.commands.collect_sources import source_of
     from uploader.commands.collecting import Collector
+    from uploader.commands.collector_note import CollectorNote
 
     chosen = list(dict.fromkeys(places)) or [recording_folder(None)]
     stop = StopSignals()
+    tell = None
     if way.until_done:  # it is beside a training, and no terminal's
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stop.heard(), ExitStack() as stack:
         if way.until_done:
-            stack.enter_context(_telling(chosen[0], log, stop))
+            note = CollectorNote(chosen[0], log)
+            stack.callback(lambda: note.end(was_stopped=stop.has_come))  # the command ends by an exit
+            tell = note.tell
         sources = [source_of(place, runs, waits=way.watch) for place in chosen]
-        collector = stack.enter_context(closing(Collector(sources, open_outbox, lambda: stop.has_come)))
+        collector = stack.enter_context(closing(Collector(sources, open_outbox, lambda: stop.has_come, tell)))
         if way.watch:
             collector.run(way)
         else:
             stop.break_off(partial(collector.run, way))
         _end(collector, address, as_json=as_json)
-
-
-@contextmanager
-def _telling(folder: Path, log: Path | None, stop: StopSignals) -> Iterator[None]:
-    """Tell trainings that this collector is at work on their journal, and afterwards, whether it was told to end."""
-    from journal.checkpoints.blobs import delete
-    from journal.reading.drain_at_work import COLLECTOR, DrainAtWork
-
-    told = DrainAtWork(is_background=True, log=None if log is None else str(log))
-    with suppress(OSError):
-        told.write(folder, COLLECTOR)
-    try:
-        yield
-    finally:  # the command ends by an exit
-        delete(folder / COLLECTOR)
-        if stop.has_come:
-            with suppress(OSError):
-                replace(told, was_stopped=True).write(folder, COLLECTOR)
 
 
 def _opened(url: str, blobs: str | None) -> Journal:

@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,6 +76,7 @@ class Collector:
         sources: Sequence[Source],
         open_outbox: Callable[[], Journal],
         has_stopped: Callable[[], bool],
+        tell: Callable[[Collection[str]], object] | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] = time.sleep,
@@ -86,16 +87,19 @@ class Collector:
             sources: What is brought.
             open_outbox: Opens the shared journal.
             has_stopped: Whether a person, or the system, wants the end.
+            tell: Told what is in the way whenever that changes.
             clock: Seconds; never goes back.
             wait: Waits for so many seconds.
         """
         self.brought = [Bringing(source) for source in sources]
         self._open_outbox = open_outbox
         self._has_stopped = has_stopped
+        self._tell = tell
         self._clock = clock
         self._wait = wait
         self._outbox: Journal | None = None
         self._said: frozenset[str] = frozenset()
+        self._is_hopeless = False
 
     def run(self, way: Way) -> None:
         """Bring everything; what became of it is in `brought`."""
@@ -107,7 +111,7 @@ class Collector:
             if way.until_done and not failed and self._are_over():
                 failed, is_last = self._step(self.brought, is_last=True), True
             gives_up = self._is_time_up(ends_at) or not (way.watch or way.max_time is not None)
-            if is_last and (gives_up or not failed):
+            if self._is_hopeless or (is_last and (gives_up or not failed)):
                 return
             self._say()
             pause = min(2 * pause, LONGEST_PAUSE) if failed else STEP_SECONDS
@@ -135,12 +139,22 @@ class Collector:
             try:
                 if away:
                     raise away
-                self._outbox = self._outbox or self._open_outbox()
-                one.add(one.source.step(self._outbox, is_last=is_last))
+                one.add(one.source.step(self._open(), is_last=is_last))
             except (JournalError, SettingsError) as error:
                 away = error if isinstance(error, JournalAway) else None
                 one.put_off(error)
         return any(one.error for one in self.brought)
+
+    def _open(self) -> Journal:
+        """Return the shared journal; note if it cannot be opened until a person does something here."""
+        from journal.errors import LibraryMissing
+
+        try:
+            self._outbox = self._outbox or self._open_outbox()
+        except (LibraryMissing, SettingsError):
+            self._is_hopeless = True
+            raise
+        return self._outbox
 
     def _say(self) -> None:
         """Say what is in the way, once, and when that is over."""
@@ -149,6 +163,8 @@ class Collector:
             _LOG.warning("Not everything is brought in for now, and it is tried again: %s", why)
         if self._said and not errors:
             _LOG.warning("Everything is brought in again.")
+        if self._tell and errors != self._said:
+            self._tell(errors)
         self._said = errors
 
     def _are_over(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from journal.kinds import COMPLETE, CONSOLE, EPOCH, FAILED, GIVEN_UP, MODEL_SAVED, REGISTRATION
 from journal.losses import Loss, loss_payload
+from journal.shared_library import NEEDS_LIBRARY, is_installed
 from uploader.live.console_capture import Chunk, ConsoleCapture
 from uploader.live.event_buffer import EventBuffer
 from uploader.live.guard import optional
@@ -146,8 +147,10 @@ class LiveRun:
             self._say(safe)
 
     def _who_delivers(self) -> str:
-        if self.recorder.shared:
-            return f"it is brought into {self.recorder.shared} beside it, which prints to {self.recorder.drain_log}"
+        if into := self.recorder.shared:
+            if not is_installed():
+                return f"it stays on this machine: {into} {NEEDS_LIBRARY}; then `{self.recorder.drain_command}`"
+            return f"it is brought into {into} beside it, which prints to {self.recorder.drain_log}"
         if self.recorder.drain_log:
             return f"a drain beside it delivers it, and prints to {self.recorder.drain_log}"
         return f"`{self.recorder.drain_command}` delivers it"

@@ -13,6 +13,7 @@ from pathlib import Path
 from journal.locations import handing_down
 from journal.next_steps import collect_command
 from journal.reading.drain_at_work import COLLECT_LOG, COLLECTOR, DrainAtWork, last_drain
+from journal.shared_library import NEEDS_LIBRARY, is_installed
 from uploader.recording.background_drain import BackgroundDrain
 from uploader.recording.journal_options import JournalOptions
 
@@ -37,6 +38,13 @@ class BackgroundCollector(BackgroundDrain):
     def log(self) -> Path:
         """The file that the collector prints to."""
         return self._folder / COLLECT_LOG
+
+    def _start(self) -> None:
+        """Start it, unless it could do nothing; a library may be installed while the training goes on."""
+        if is_installed():
+            super()._start()
+        else:
+            self._warn(f"it {NEEDS_LIBRARY}")
 
     def _last(self) -> DrainAtWork | None:
         return last_drain(self._folder, COLLECTOR)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from journal.quantities import count
 from journal.reading.arrived import Arrived
 from journal.reading.drain_at_work import DrainAtWork
+from journal.shared_library import NEEDS_LIBRARY
 from uploader.addresses import shown
 
 
@@ -26,7 +27,9 @@ def farewell(arrived: Sequence[Arrived] | None, command: str, drain: DrainAtWork
     return f"{lines}. {_rest(command, drain)}"
 
 
-def farewell_into(into: str, arrived: Sequence[Arrived] | None, command: str, collector: DrainAtWork | None) -> str:
+def farewell_into(
+    into: str, arrived: Sequence[Arrived] | None, command: str, collector: DrainAtWork | None, *, has_library: bool
+) -> str:
     """Return the last line of a training whose journal is brought into a shared one.
 
     Args:
@@ -34,11 +37,18 @@ def farewell_into(into: str, arrived: Sequence[Arrived] | None, command: str, co
         arrived: As for `farewell`, of its journal.
         command: What a person types to bring the rest in.
         collector: The one at work, if there is one.
+        has_library: Whether the library is installed that a shared journal needs.
     """
     if arrived is None:
         return f"not all of this training is in the journal; `{command}` takes in what is beside it, and brings it in"
+    if not has_library:
+        return f"this training is not in {into} yet, which {NEEDS_LIBRARY}; then `{command}` brings it in"
     if collector is None:
         return f"this training goes into {into}: `{command}` brings in what is not there yet"
+    if collector.warnings:
+        why = "; ".join(collector.warnings)
+        beside = f"The collector beside it (process {collector.pid}) tries again and again: {why}"
+        return f"this training is not all in {into} yet. {beside}. Should it end before, `{command}` brings it in"
     beside = f"The collector beside it goes on with the rest (process {collector.pid}; it prints to {collector.log})"
     return f"this training goes into {into}. {beside}; should it end before, `{command}` brings it in"
 

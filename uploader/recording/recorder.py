@@ -22,6 +22,7 @@ from journal.reading.drain_at_work import collector_at_work, drain_at_work
 from journal.records import Run
 from journal.sessions.identity import UNKNOWN, Session
 from journal.sessions.lost_epochs import TrainerRecord
+from journal.shared_library import is_installed
 from journal.storage.database import Durability
 from journal.writing.continuation import Continuation
 from uploader.exec_variables import note_recorded
@@ -321,7 +322,8 @@ class Recorder:
     def farewell(self) -> str:
         """Return what had arrived of the run when it finished, what had not, and who sends the rest."""
         if into := self.shared:
-            return farewell_into(into, self._arrived, self.drain_command, collector_at_work(self._writer.folder))
+            collector = collector_at_work(self._writer.folder)
+            return farewell_into(into, self._arrived, self.drain_command, collector, has_library=is_installed())
         return farewell(self._arrived, self.drain_command, drain_at_work(self._writer.folder))
 
     def finish(self, outcome: str) -> None:

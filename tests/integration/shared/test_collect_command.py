@@ -6,10 +6,11 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import text
@@ -18,10 +19,15 @@ from support.journals import Bench, bench, dead_pid, until
 from support.machines import Run, machines
 from support.postgres_server import empty_journal
 
+from journal.errors import LibraryMissing
 from journal.folder import Journal
 from journal.opening import open_shared
+from journal.reading.drain_at_work import collector_at_work
 from uploader.commands.collect_sources import source_of
 from uploader.commands.collecting import LOOK_SECONDS, Collector, Way
+from uploader.commands.collector_note import CollectorNote
+from uploader.errors import SettingsError
+from uploader.recording.farewell import farewell_into
 
 AWAY = "postgresql://lab:secret@127.0.0.1:1/outbox"
 
@@ -127,7 +133,7 @@ def test_only_the_runs_that_are_named(node: Bench, run: Run, url: str) -> None:
 class Watched:
     """A collector that watches a node, step by step: each wait does the next thing that is to happen."""
 
-    def __init__(self, node: Bench, urls: list[str]) -> None:
+    def __init__(self, node: Bench, urls: list[str], tell: Callable[[Collection[str]], object] | None = None) -> None:
         self.clock = Clock()
         self.opened = 0
         self.waits: list[float] = []
@@ -135,7 +141,9 @@ class Watched:
         self.happens: list[Any] = []
         self._urls = urls
         source = source_of(node.journal.path, (), waits=True)
-        self.collector = Collector([source], self._open, lambda: self.has_stopped, clock=self.clock, wait=self._wait)
+        self.collector = Collector(
+            [source], self._open, lambda: self.has_stopped, tell, clock=self.clock, wait=self._wait
+        )
 
     def _open(self) -> Journal:
         self.opened += 1
@@ -166,6 +174,43 @@ def test_while_the_server_is_away_it_is_said_once_and_tried_again(
     ]
     assert "secret" not in "".join(said)
     assert there(url) == ["training_started"]
+
+
+def test_the_trainings_last_line_tells_what_is_in_the_collectors_way(node: Bench, url: str) -> None:
+    note = CollectorNote(node.journal.path, None)
+    node.checkpoint(b"weights")
+    watched = Watched(node, [url], note.tell)
+    lines: list[str] = []
+
+    def last_line() -> None:
+        at_work = collector_at_work(node.journal.path)
+        lines.append(farewell_into("postgresql://there", (), "collect", at_work, has_library=True))
+
+    def say_where() -> None:
+        with open_shared(url) as opened:
+            assert opened.shared_blobs
+            opened.shared_blobs.decide(str(node.journal.path.parent))
+
+    watched.happens = [last_line, say_where, *[lambda: None] * 9, last_line]
+    watched.collector.run(Way(watch=True))
+    watched.collector.close()
+    assert "tries again and again: nobody has said where" in lines[0]
+    assert "The collector beside it goes on with the rest" in lines[1]
+    note.end(was_stopped=False)
+    assert collector_at_work(node.journal.path) is None
+
+
+def test_what_no_retry_mends_is_not_tried_again(node: Bench) -> None:
+    for error in (LibraryMissing("install it"), SettingsError("another place")):
+        watched = Watched(node, [""])
+        watched.collector._open_outbox = partial(_raise, error)
+        watched.collector.run(Way(watch=True))
+        assert not watched.has_stopped
+        assert watched.collector.brought[0].error is error
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def test_what_is_recorded_while_it_watches_comes_in_and_at_the_end_the_rest(node: Bench, url: str) -> None:

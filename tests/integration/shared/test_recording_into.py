@@ -22,7 +22,9 @@ from journal.opening import open_shared
 from journal.reading.drain_at_work import COLLECTOR, DrainAtWork, collector_at_work, last_drain
 from uploader.errors import SettingsError
 from uploader.live.recording_options import choose_options
+from uploader.recording import background_collector
 from uploader.recording.background_collector import BackgroundCollector
+from uploader.recording.farewell import farewell_into
 from uploader.recording.journal_options import JournalOptions
 
 AWAY = "postgresql://lab:secret@127.0.0.1:1/outbox"
@@ -151,3 +153,17 @@ def test_a_collector_is_started_where_none_is_at_work(tmp_path: Path, monkeypatc
     DrainAtWork(is_background=True, was_stopped=True).write(tmp_path, COLLECTOR)
     kept.keep()
     assert len(started) == 1  # a person has told it to end
+
+
+def test_no_collector_is_started_without_the_library_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(background_collector, "is_installed", lambda: False)
+    kept = BackgroundCollector(tmp_path, "postgresql://lab@host/outbox")
+    for _ in range(2):
+        kept.keep()
+    assert not kept.log.exists()
+    [said] = [record.getMessage() for record in caplog.records]
+    last = farewell_into("postgresql://lab@host/outbox", (), "collect", None, has_library=False)
+    for line in (said, last):
+        assert "needs a library that is not installed: pip install 'offline-uploader[postgres]'" in line
