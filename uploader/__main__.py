@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import nullcontext
 from importlib import import_module
 from keyword import iskeyword
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from uploader.commands.hidden_secrets import HiddenSecrets
 from uploader.commands.output_streams import tolerant_streams
 
 COMPLETION = "_UPLOADER_COMPLETE"
@@ -57,8 +59,11 @@ class LazyGroup(click.Group):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Run a command; what it prints, and where that goes, changes nothing of what it does."""
+        typed = options.get("args") or (arguments[0] if arguments else None) or sys.argv[1:]
+        ours = [value for name, value in os.environ.items() if name.startswith("UPLOADER_")]
+        secrets = HiddenSecrets([*typed, *ours])
         # What a shell completes, click prints as bytes, for which the tolerant streams are not made.
-        with nullcontext() if COMPLETION in os.environ else tolerant_streams():
+        with nullcontext() if COMPLETION in os.environ else tolerant_streams(secrets):
             return super().main(*arguments, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -19,7 +19,7 @@ from journal.errors import JournalError, LibraryMissing
 from journal.postgres import advisory_locks as locks
 from journal.postgres.notices import Notices
 from journal.postgres.postgres_errors import from_postgres
-from journal.shared_addresses import EXAMPLE, shared_url, without_password
+from journal.shared_addresses import EXAMPLE, shared_url, why_unusable, without_password
 from journal.shared_library import NEEDS_LIBRARY
 from journal.storage.backend import Begin
 
@@ -137,13 +137,14 @@ def parse(url: str) -> URL:
     Raises:
         JournalError: It is none.
     """
+    if not (named := shared_url(url)):
+        raise JournalError(f"a shared journal is named as {EXAMPLE}")
+    if why := why_unusable(named):
+        raise JournalError(why)
     try:
-        parsed = make_url(shared_url(url) or url)
-    except ArgumentError as error:
-        raise JournalError(f"a shared journal is named as {EXAMPLE}") from error
-    if not parsed.database:
-        raise JournalError(f"{without_password(url)} names no database; a shared journal is named as {EXAMPLE}")
-    return parsed.set(drivername="postgresql+psycopg")
+        return make_url(named).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):  # its words may hold the password
+        raise JournalError(f"a shared journal is named as {EXAMPLE}") from None
 
 
 def _engine(url: URL, address: str) -> Engine:

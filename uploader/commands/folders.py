@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from journal.shared_addresses import as_path, shared_url, without_password
+from journal.shared_addresses import as_path, shared_url, why_unusable, without_password
 from uploader.addresses import shown
 
 ON_SHARED_JOURNALS = (
@@ -65,6 +65,8 @@ class JournalFolder(Folder):
             able = ", ".join(f"`{name}`" for name in ON_SHARED_JOURNALS)
             why = f"a shared journal, with which this command does not work; these do: {able}"
             self.fail(f"{without_password(url)} is {why}", param, ctx)
+        if why_not := why_unusable(url):
+            self.fail(why_not, param, ctx)
         return as_path(url)
 
 

@@ -13,6 +13,8 @@ from typing import TextIO, cast
 import click
 
 from journal.disk import give_to_owner_of
+from uploader.commands.hidden_secrets import Hide
+from uploader.commands.output_streams import hiding
 
 LIMIT = 1_000_000
 """Bytes; a file that would be longer is renamed first, so that there are twice as many at most."""
@@ -23,13 +25,15 @@ class LogFile:
 
     encoding, errors = "utf-8", "backslashreplace"
 
-    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, limit: int = LIMIT, *, hide: Hide = str) -> None:
         """Open the file, and print to its end.
 
         Args:
             path: The file; a longer one is renamed to the same name with `.1`.
             limit: In bytes.
+            hide: Takes secrets out of what is printed.
         """
+        self._hide = hide
         self._path = path
         self._limit = limit
         self._lock = threading.Lock()
@@ -39,7 +43,7 @@ class LogFile:
 
     def write(self, text: str) -> int:
         """Write a text."""
-        content = text.encode(self.encoding, self.errors)
+        content = self._hide(text).encode(self.encoding, self.errors)
         with self._lock, suppress(OSError):
             if self._bytes and self._bytes + len(content) > self._limit:
                 self._path.replace(f"{self._path}.1")
@@ -77,7 +81,7 @@ def printing_to(path: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        file = cast("TextIO", LogFile(path))
+        file = cast("TextIO", LogFile(path, hide=hiding()))
     except OSError as error:
         raise click.UsageError(f"--log: {path} cannot be written ({error.strerror}); name another file") from error
     usual = sys.stdout, sys.stderr

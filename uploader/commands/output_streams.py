@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
+from uploader.commands.hidden_secrets import HiddenSecrets, Hide
+
 UNWRITTEN = 74
 """The exit code of a command that makes nothing but output, and lost that: EX_IOERR of <sysexits.h>, and no verdict."""
 _STANDARD = range(3)
@@ -28,18 +30,21 @@ class TolerantStream:
     It has no `buffer`, as click would write to that directly when the stream's encoding is ASCII.
 
     Attributes:
+        hide: Takes secrets out of what is written.
         is_all: Whether the command makes nothing but this output.
         is_broken: Whether what is written from now on reaches nobody.
         is_lost: Whether output was lost that somebody still expects; the reader of a pipe that has gone does not.
     """
 
-    def __init__(self, stream: TextIO, beside: TextIO | None) -> None:
+    def __init__(self, stream: TextIO, beside: TextIO | None, hide: Hide = str) -> None:
         """Wrap a stream.
 
         Args:
             stream: The stream.
             beside: Where to report that output is lost; None for nowhere.
+            hide: Takes secrets out of what is written.
         """
+        self.hide = hide
         self.is_all = True
         self.is_broken = False
         self.is_lost = False
@@ -59,7 +64,7 @@ class TolerantStream:
 
     def write(self, text: str) -> int:
         """Write the text, or discard it when that fails."""
-        self._attempt(lambda: self._stream.write(text))
+        self._attempt(lambda: self._stream.write(self.hide(text)))
         return len(text)
 
     def flush(self) -> None:
@@ -82,16 +87,20 @@ class TolerantStream:
 
 
 @contextmanager
-def tolerant_streams() -> Iterator[None]:
-    """Replace standard output and error by streams that never fail while the block runs."""
+def tolerant_streams(secrets: HiddenSecrets) -> Iterator[None]:
+    """Replace standard output and error by streams that never fail, and tell no secret, while the block runs.
+
+    Args:
+        secrets: Takes them out of texts.
+    """
     _occupy()
     usual = sys.stdout, sys.stderr
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         out, error = (stream or nowhere for stream in usual)
         for stream in (out, error):
             _accept_all_text(stream)
-        sys.stderr = cast("TextIO", TolerantStream(error, None))
-        sys.stdout = cast("TextIO", TolerantStream(out, sys.stderr))
+        sys.stderr = cast("TextIO", TolerantStream(error, None, secrets.out_of_message))
+        sys.stdout = cast("TextIO", TolerantStream(out, sys.stderr, secrets.out_of))
         try:
             with _failing_without_output():
                 yield
@@ -99,6 +108,11 @@ def tolerant_streams() -> Iterator[None]:
             sys.stdout.flush()
             sys.stderr.flush()
             sys.stdout, sys.stderr = usual
+
+
+def hiding() -> Hide:
+    """Return what takes secrets out of the messages of the command that runs."""
+    return stream.hide if isinstance(stream := cast("object", sys.stderr), TolerantStream) else str
 
 
 def work_goes_on() -> None:
