@@ -14,6 +14,7 @@ import click
 from journal.clock import to_text
 from journal.quantities import count, readable
 from uploader.commands.dialogue import USAGE, fail
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
 from uploader.commands.mirror_option import MirrorAddress, opened_mirror
 
@@ -84,14 +85,14 @@ class Verdict:
         codes=_CODES,
     )
 )
-@click.argument("proof", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("proof", type=File(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=File(exists=True, dir_okay=False))
 @click.option("--key", "keys", multiple=True, type=Key(), help="Holds only if this key has signed it.")
 @click.option("--witness", "witnesses", multiple=True, type=Key(), help="Only if this one has countersigned all of it.")
 @click.option("--mirror", type=MirrorAddress(), help="Only if this mirror has the same events.")
 @click.option(
     "--export",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=File(file_okay=False),
     metavar="DIR",
     help="Also write the checkpoints and ends as standard proofs, which other verifiers read (c2sp.org/tlog-proof).",
 )

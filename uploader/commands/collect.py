@@ -19,11 +19,11 @@ from journal.quantities import count
 from uploader.commands.acting import Acting
 from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE
-from uploader.commands.folders import JournalOrPack
+from uploader.commands.folders import File, JournalOrPack
 from uploader.commands.help_texts import epilog
 from uploader.commands.log_file import printing_to
 from uploader.commands.mirror_option import DAMAGED
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.drain_options import LONGEST
 
@@ -77,15 +77,13 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     "runs",
     multiple=True,
     metavar="RUN",
-    shell_complete=run_names,
+    type=RunName(),
     help="Only this run, by its name or the start of its id.",
 )
 @click.option("--watch", is_flag=True, help="Never stop; bring what is recorded meanwhile, too, within seconds.")
 @click.option("--until-done", is_flag=True, help="Like --watch, but stop when no training records any more.")
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
-@click.option(
-    "--log", type=click.Path(dir_okay=False, path_type=Path), help="Print to this file, of 1 MB and one older of 1 MB."
-)
+@click.option("--log", type=File(dir_okay=False), help="Print to this file, of 1 MB and one older of 1 MB.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def collect(
     *,

@@ -12,7 +12,7 @@ import click
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.wanting import say_wanted
 from uploader.platforms.registry import formats
 
@@ -24,7 +24,7 @@ _WORDS = {"True": True, "False": False, "None": None}
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("run", metavar="RUN", shell_complete=run_names)
+@click.argument("run", metavar="RUN", type=RunName())
 @click.argument("format", type=click.Choice(formats()), metavar="FORMAT")
 @click.argument("arguments", metavar="[NAME=VALUE...]", nargs=-1)
 @journal_option

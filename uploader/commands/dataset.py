@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from uploader.commands.acting import Acting
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.wanting import say_wanted
 from uploader.platforms.registry import tasks
 
@@ -17,8 +18,8 @@ _EPILOG = epilog("dataset train-3 warehouse.zip", "dataset latest images.ndjson 
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("run", metavar="RUN", shell_complete=run_names)
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=RunName())
+@click.argument("file", metavar="FILE", type=File())
 @click.option("--name", metavar="NAME", help="Of the dataset.  [default: that of the file]")
 @click.option("--task", type=click.Choice(tasks()), metavar="TASK", help="Of a new dataset, such as detect or segment.")
 @journal_option

@@ -9,7 +9,7 @@ import click
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_option import journal_option
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.wanting import say_wanted
 from uploader.platforms.registry import licenses
 
@@ -21,7 +21,7 @@ _EPILOG = epilog(
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("run", metavar="RUN", shell_complete=run_names)
+@click.argument("run", metavar="RUN", type=RunName())
 @click.option("--description", metavar="TEXT", help="Its description; an empty one removes what is there.")
 @click.option("--license", type=click.Choice(licenses()), metavar="NAME", help="Its licence, such as AGPL-3.0.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag; several times for several.")

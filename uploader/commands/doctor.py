@@ -16,7 +16,7 @@ from journal.shared_addresses import shared_url, told
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import require_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_argument, journal_or_url_option
 from uploader.commands.output_streams import work_goes_on
 from uploader.platforms.registry import journal_folders
 
@@ -34,13 +34,14 @@ _EPILOG = epilog(
     "doctor",
     "doctor --deep",
     "doctor --journal runs/journal --repair",
-    "doctor --journal postgresql://uploader@db.lab/uploader",
+    "doctor postgresql://uploader@db.lab/uploader",
     codes=_CODES,
 )
 
 
 @click.command(epilog=_EPILOG)
-@journal_option
+@journal_argument
+@journal_or_url_option
 @click.option("--deep", is_flag=True, help="Also read and hash every checkpoint, however large.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended; see above.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -23,12 +23,13 @@ from uploader.commands.arrival_lines import TIMES
 from uploader.commands.dialogue import fail
 from uploader.commands.drain_runner import Ended, drain_all, worst
 from uploader.commands.drain_sources import require_watchable
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.log_file import printing_to
 from uploader.commands.packs import require_no_other
 from uploader.commands.phrases import letters_in_words, place
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.drain_options import LONGEST, MOST_PARALLEL
 from uploader.delivery.summary import ALL_DELIVERED, DestinationSummary, Summary
@@ -102,7 +103,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     "runs",
     multiple=True,
     metavar="RUN",
-    shell_complete=run_names,
+    type=RunName(),
     help="Only this run, by its name or the start of its id.",
 )
 @click.option(
@@ -119,9 +120,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
     is_flag=True,
     help="Like --watch, but stop when no training records any more and everything has arrived.",
 )
-@click.option(
-    "--log", type=click.Path(dir_okay=False, path_type=Path), help="Print to this file, of 1 MB and one older of 1 MB."
-)
+@click.option("--log", type=File(dir_okay=False), help="Print to this file, of 1 MB and one older of 1 MB.")
 @click.option("--max-time", type=float, callback=_seconds, metavar="SECONDS", help="Keep trying for this long.")
 @click.option(
     "--parallel",
@@ -132,7 +131,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float | None) ->
 )
 @click.option(
     "--receipts",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=File(dir_okay=False),
     metavar="FILE",
     help="Write what has arrived into FILE; `receipts FILE` marks it where it was recorded.",
 )

@@ -16,9 +16,9 @@ from uploader.commands.acting import Acting
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.phrases import place
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import named_destination, named_letters, named_runs, where_runs_go
 from uploader.keys import address_options
 from uploader.platforms.registry import DEFAULT, NAMES
@@ -32,7 +32,7 @@ _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("which", metavar="[ID|RUN]...", nargs=-1, shell_complete=run_names)
+@click.argument("which", metavar="[ID|RUN]...", nargs=-1, type=RunName())
 @click.option(
     "--to",
     metavar="URL",
@@ -46,11 +46,11 @@ _EPILOG = epilog("status", "drop 12 15", "drop train-3", "drop --to http://127.0
     "runs",
     multiple=True,
     metavar="RUN",
-    shell_complete=run_names,
+    type=RunName(),
     help="With --to: only this run, by its name or the start of its id.",
 )
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def drop(
     *,

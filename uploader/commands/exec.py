@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from uploader.commands.folders import Folder
+from uploader.commands.folders import JournalFolder
 from uploader.commands.help_texts import epilog
 from uploader.commands.mirror_option import MirrorAddress
 from uploader.commands.supervision import CANNOT_RUN, NOT_FOUND, exit_as, run_supervised
@@ -54,7 +54,11 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 
 @click.command(epilog=_EPILOG, options_metavar="[OPTIONS] --", context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
-@click.option("--journal", type=Folder(), help="Folder of the journal.  [env var: UPLOADER_JOURNAL]")
+@click.option(
+    "--journal",
+    type=JournalFolder(),
+    help="Folder of the journal, or URL of a shared one (postgresql://...).  [env var: UPLOADER_JOURNAL]",
+)
 @click.option("--project", help="Project to record under, instead of each training's own.")
 @click.option("--name", help="Name to record under, instead of each training's own.")
 @click.option("--durability", type=click.Choice(["full", "strict", "process"]), help="As in attach(durability=...).")

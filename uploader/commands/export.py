@@ -10,8 +10,9 @@ import click
 
 from journal.disk import replacing
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argument
 from uploader.errors import SettingsError
 from uploader.exporting.table_text import Columns, as_csv, as_json_lines, as_results
@@ -68,12 +69,12 @@ A value that an epoch did not tell, or that was no finite number, is empty or le
     "--output",
     "out",
     metavar="PATH",
-    type=click.Path(allow_dash=True, path_type=Path),
+    type=File(allow_dash=True),
     help="The file to write, for tensorboard the folder; the standard output by default, as by -.",
 )
 @click.option("--evaluation", is_flag=True, help="With the final evaluation as the last row, where there is one.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-@journal_option
+@journal_or_url_option
 def export(run: str, *, how: str, out: Path | None, evaluation: bool, force: bool, journal: Path | None) -> None:
     """Write what a run's epochs measured."""
     out = None if out == Path("-") else out

@@ -26,8 +26,47 @@ ON_SHARED_JOURNALS = (
     "resend",
     "prune",
     "verify",
+    "exec",
 )
-"""The commands that take the URL of a shared journal."""
+"""The commands that take the URL of a shared journal, by `--journal`."""
+
+
+def refuse_shared(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> None:
+    """End the command where a person names a shared journal in the place of something else."""
+    url = shared_url(value) if isinstance(value, (str, os.PathLike)) else None
+    if url is None:
+        return
+    command = ctx.command.name if ctx else None
+    if command in ON_SHARED_JOURNALS and getattr(param, "name", None) not in {"journal", "journals"}:
+        why = "a shared journal; name it by --journal"
+    elif command == "collect":
+        why = "a shared journal; name it by --into"
+    else:
+        able = ", ".join(f"`{name}`" for name in ON_SHARED_JOURNALS)
+        why = f"a shared journal, with which this command does not work; these do: {able}; and `collect` fills one"
+    raise click.BadParameter(f"{without_password(url)} is {why}", ctx, param)
+
+
+def not_the_shared_default(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Return what a person named; end the command where that is nothing, and `UPLOADER_JOURNAL` names no folder."""
+    from journal.locations import named_journal
+
+    if value is None and (named := named_journal()) and (shared_url(named) or "://" in named):
+        JournalFolder().convert(named, param, ctx)
+    return value
+
+
+class File(click.Path):
+    """A file, or a folder, that is not the URL of a shared journal."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take click's options."""
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        refuse_shared(value, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Folder(click.Path):
@@ -44,9 +83,11 @@ class Folder(click.Path):
         """Return the folder; end the command where there cannot be one."""
         from journal.locations import expanded
 
+        refuse_shared(value, param, ctx)
         if not os.fspath(value):
             self.fail("it is empty, perhaps from a variable that is not set; name a folder", param, ctx)
         if "://" in os.fspath(value):
+            _require_mirrors(os.fspath(value), param, ctx)
             self.fail(f"{shown(os.fspath(value))} is an address; {_of_no_folder(value)}", param, ctx)
         folder = expanded(value)
         if why := unusable_reason(folder):
@@ -62,9 +103,7 @@ class JournalFolder(Folder):
         if (url := shared_url(value)) is None:
             return super().convert(value, param, ctx)
         if ctx is not None and ctx.command.name not in ON_SHARED_JOURNALS:
-            able = ", ".join(f"`{name}`" for name in ON_SHARED_JOURNALS)
-            why = f"a shared journal, with which this command does not work; these do: {able}"
-            self.fail(f"{without_password(url)} is {why}", param, ctx)
+            refuse_shared(url, param, ctx)
         if why_not := why_unusable(url):
             self.fail(why_not, param, ctx)
         return as_path(url)
@@ -78,6 +117,7 @@ class FolderOfRuns(Folder):
         from journal.locations import expanded
         from journal.reading.places import what_is
 
+        refuse_shared(value, param, ctx)
         if os.fspath(value) and (place := expanded(value)).is_file() and what_is(place) not in {"pack", "mirror"}:
             self.fail(f"{place} is a file; name its folder, {place.parent}", param, ctx)
         return super().convert(value, param, ctx)
@@ -91,7 +131,8 @@ class JournalOrPack(JournalFolder):
         from journal.locations import expanded
         from journal.reading.places import address_of, what_is
 
-        if address_of(value):
+        if address := address_of(value):
+            _require_mirrors(address, param, ctx)
             return Path(value)
         if os.fspath(value) and (place := expanded(value)).is_file():
             if what_is(place) == "pack":
@@ -100,6 +141,16 @@ class JournalOrPack(JournalFolder):
                 f"{place} is a file, and no pack; name a pack, or the folder of a journal or a mirror", param, ctx
             )
         return super().convert(value, param, ctx)
+
+
+def _require_mirrors(address: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+    """End the command where an address can be neither a mirror's nor a shared journal's, such as `mysql://`."""
+    from journal.object_stores.object_addresses import OBJECT_STORES, scheme_of
+
+    if scheme_of(address) not in OBJECT_STORES:
+        known = ", ".join(f"{one}://" for one in OBJECT_STORES)
+        why = f"no address that is known here: a shared journal's begins with postgresql://, a mirror's with {known}"
+        raise click.BadParameter(f"{shown(address)} is {why}", ctx, param)
 
 
 def _of_no_folder(path: str | Path) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.output_streams import is_anybody_reading
 from uploader.commands.patience import Patience
@@ -41,7 +41,7 @@ are no colours either.
 @run_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on with what it prints from now on, until it is over.")
 @click.option("--tail", "-n", type=click.IntRange(min=0), metavar="LINES", help="Only so many of the last lines.")
-@journal_option
+@journal_or_url_option
 def logs(run: str, *, follow: bool, tail: int | None, journal: Path | None) -> None:
     """Print what a run has printed."""
     try:

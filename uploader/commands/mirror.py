@@ -18,7 +18,7 @@ from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.mirror_option import DAMAGED, counter, mirror_argument, opened_mirror
 from uploader.commands.output_streams import work_goes_on
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 
 if TYPE_CHECKING:
     from journal.mirror.checking import Checked
@@ -52,7 +52,7 @@ _CODES = """
     "runs",
     multiple=True,
     metavar="RUN",
-    shell_complete=run_names,
+    type=RunName(),
     help="Only this run, by its name or the start of its id.",
 )
 @journal_option

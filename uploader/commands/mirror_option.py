@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, fail
+from uploader.commands.folders import refuse_shared
 
 if TYPE_CHECKING:
     from journal.mirror.stores import Store
@@ -26,6 +27,7 @@ class MirrorAddress(click.ParamType):  # type: ignore[type-arg]
         """Return the address; end the command where it cannot be one."""
         from journal.mirror.mirror_addresses import checked_mirror
 
+        refuse_shared(value, param, ctx)
         if not value:
             self.fail("it is empty, perhaps from a variable that is not set; name a folder", param, ctx)
         try:

@@ -13,12 +13,13 @@ import click
 from journal.quantities import count, readable
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import USAGE, fail
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.packs import require_file
 from uploader.commands.progress_bars import byte_bar
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import named_runs
 
 NOTHING = 3
@@ -32,13 +33,13 @@ _CODES = """
 @click.command(
     cls=Acting, epilog=epilog("pack runs.pack", "pack runs.pack --run train-3", "pack runs.pack --force", codes=_CODES)
 )
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("out", type=File(dir_okay=False))
 @click.option(
     "--run",
     "runs",
     multiple=True,
     metavar="RUN",
-    shell_complete=run_names,
+    type=RunName(),
     help="Only this run, even if all of it has arrived.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there; of a link, the file that it leads to.")

@@ -19,11 +19,12 @@ from journal.kinds import DISCLOSED
 from journal.quantities import count, readable
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import JOURNAL_UNUSABLE, USAGE, fail
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
 from uploader.commands.journal_option import journal_option
 from uploader.commands.output_streams import binary_output
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import named_runs
 from uploader.delivery.draining import settings_for
 from uploader.errors import SettingsError
@@ -68,14 +69,14 @@ _CODES = """
         codes=_CODES,
     ),
 )
-@click.argument("run", shell_complete=run_names)
+@click.argument("run", type=RunName())
 @click.option(
     "-o",
     "--output",
     "out",
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    type=File(dir_okay=False, allow_dash=True),
     help="Where to write the proof; - is the standard output.",
 )
 @click.option("--whole", is_flag=True, help="Put in the content of every event: settings, machine and console, too.")

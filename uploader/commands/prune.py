@@ -18,7 +18,7 @@ from uploader.commands.acting import Acting
 from uploader.commands.dialogue import ask, require_yes
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.progress_bars import byte_bar
 from uploader.commands.spans import age_given
 from uploader.delivery.draining import settings_for
@@ -62,7 +62,7 @@ def proven_now(opened: Journal, candidates: Collection[str], settings: Settings,
     help="Only runs that are read back now, checkpoints included, and of which everything is proven everywhere.",
 )
 @click.option("--yes", is_flag=True, help="With --given-up: do it without asking.")
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def prune(
     *, older_than: timedelta, given_up: bool, verified: bool, yes: bool, journal: Path | None, as_json: bool

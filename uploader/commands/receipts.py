@@ -12,6 +12,7 @@ import click
 
 from journal.quantities import count
 from uploader.commands.acting import Acting
+from uploader.commands.folders import File
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, opened_journal
 from uploader.commands.journal_option import journal_option
@@ -28,7 +29,7 @@ _CODES = """
 @click.command(
     cls=Acting, epilog=epilog("receipts runs.receipts", "receipts a.receipts b.receipts --json", codes=_CODES)
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=File(exists=True, dir_okay=False))
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def receipts(*, files: tuple[Path, ...], journal: Path | None, as_json: bool) -> NoReturn:

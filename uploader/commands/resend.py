@@ -16,9 +16,9 @@ from uploader.addresses import is_same_place, shown
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.phrases import place
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import named_runs
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Acting, epilog=epilog("resend train-3", "resend --all --to http://127.0.0.1:8765", "drain"))
-@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=run_names)
+@click.argument("runs", metavar="RUN...", nargs=-1, type=RunName())
 @click.option("--all", "everything", is_flag=True, help="All runs.")
 @click.option("--to", metavar="URL", help="Only to this platform.  [default: wherever each run goes]")
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def resend(*, runs: tuple[str, ...], everything: bool, to: str | None, journal: Path | None, as_json: bool) -> None:
     """Send runs again from their first event, as to a platform that has lost its data.

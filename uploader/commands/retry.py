@@ -11,15 +11,15 @@ from journal.quantities import count
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
-from uploader.commands.run_completion import run_names
+from uploader.commands.journal_option import journal_or_url_option
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import Letters, named_letters
 
 
 @click.command(cls=Acting, epilog=epilog("status", "retry 12 15", "retry train-3", "retry --all"))
-@click.argument("which", metavar="[ID|RUN]...", nargs=-1, shell_complete=run_names)
+@click.argument("which", metavar="[ID|RUN]...", nargs=-1, type=RunName())
 @click.option("--all", "everything", is_flag=True, help="All dead letters, and all runs that were refused as a whole.")
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def retry(which: tuple[str, ...], everything: bool, journal: Path | None, as_json: bool) -> None:
     """Send dead letters again, once the cause of the refusal is removed.

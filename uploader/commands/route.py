@@ -15,9 +15,9 @@ from uploader.addresses import base_url
 from uploader.commands.acting import Acting
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.phrases import place
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.selection import named_destination, named_runs, where_runs_go
 from uploader.errors import SettingsError
 from uploader.keys import address_options
@@ -36,7 +36,7 @@ _EPILOG = epilog(
 
 
 @click.command(cls=Acting, epilog=_EPILOG)
-@click.argument("run", metavar="RUN", required=False, shell_complete=run_names)
+@click.argument("run", metavar="RUN", required=False, type=RunName())
 @click.option("--project", metavar="PROJECT", help="The project: its name, or OWNER/PROJECT for somebody else's.")
 @click.option("--name", metavar="NAME", help="The run's new name.")
 @click.option("--to", metavar="URL", help="Send the run here instead of to addresses where nothing of it was sent.")
@@ -44,7 +44,7 @@ _EPILOG = epilog(
     "--from", "origin", metavar="URL", help="With --to: replace only this address; without RUN, for all runs."
 )
 @click.option("--platform", type=click.Choice(NAMES), default=DEFAULT.name, help="What --to speaks.", show_default=True)
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def route(
     *,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from uploader.commands.journal_access import journal_errors, require_journal
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 
 if TYPE_CHECKING:
     from uploader.reports.recorded_runs import RecordedRun
 
-run_argument = click.argument("run", metavar="[RUN]", default="latest", shell_complete=run_names)
+run_argument = click.argument("run", metavar="[RUN]", default="latest", type=RunName())
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
 RUN_IN_WORDS = (

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from uploader.commands.folders import refuse_shared
+
+
+class RunName(click.ParamType):  # type: ignore[type-arg]
+    """What a person calls a run; no URL of a shared journal, which belongs to `--journal`."""
+
+    name = "run"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        refuse_shared(value, param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return what the word can be completed to."""
+        return [CompletionItem(name) for name in run_names(ctx, param, incomplete)]
 
 
 def run_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:

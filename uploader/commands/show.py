@@ -13,7 +13,7 @@ import click
 
 from journal.shared_addresses import told
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.run_argument import RUN_IN_WORDS, chosen_run, run_argument
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ prints all of the console, `status` shows all runs.
 @run_argument
 @click.option("--all", "everything", is_flag=True, help="Leave no metric, checkpoint or delivery out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the values of all epochs.")
-@journal_option
+@journal_or_url_option
 def show(run: str, *, everything: bool, as_json: bool, journal: Path | None) -> None:
     """Show one run at a glance."""
     with chosen_run(run, journal, "show", as_json=as_json) as chosen:

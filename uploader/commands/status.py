@@ -22,7 +22,7 @@ from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
 from uploader.commands.journal_option import journals_argument, journals_option
 from uploader.commands.phrases import what_else
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.commands.screen import Line, Screen, line, screen, show
 from uploader.commands.spans import age_given
 from uploader.errors import SettingsError
@@ -92,9 +92,7 @@ class Wanted:
 )
 @journals_argument
 @journals_option
-@click.option(
-    "--run", "names", multiple=True, metavar="RUN", shell_complete=run_names, help="All there is to say of this run."
-)
+@click.option("--run", "names", multiple=True, metavar="RUN", type=RunName(), help="All there is to say of this run.")
 @click.option(
     "--state",
     "states",

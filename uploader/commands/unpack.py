@@ -11,7 +11,7 @@ import click
 
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
-from uploader.commands.folders import Folder, JournalOrPack
+from uploader.commands.folders import Folder, JournalOrPack, not_the_shared_default
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors
 from uploader.commands.mirror_option import DAMAGED
@@ -33,7 +33,14 @@ _CODES = """
     epilog=epilog("unpack runs.pack", "unpack a.pack b.pack --into merged", "unpack nodes/*/journal", codes=_CODES),
 )
 @click.argument("sources", nargs=-1, required=True, type=JournalOrPack(), metavar="SOURCE...")
-@click.option("--into", "journal", type=Folder(), metavar="JOURNAL", help="Folder of the journal; made if it is new.")
+@click.option(
+    "--into",
+    "journal",
+    type=Folder(),
+    metavar="JOURNAL",
+    callback=not_the_shared_default,
+    help="Folder of the journal; made if it is new.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def unpack(*, sources: tuple[Path, ...], journal: Path | None, as_json: bool) -> NoReturn:
     """Bring packs, mirrors and other journals into one journal.

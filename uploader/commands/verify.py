@@ -17,12 +17,12 @@ from journal.quantities import count, epochs_in_words
 from uploader.commands.dialogue import USAGE, fail
 from uploader.commands.help_texts import epilog, key_addresses
 from uploader.commands.journal_access import opened_journal
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.output_streams import work_goes_on
 from uploader.commands.phrases import place
 from uploader.commands.progress_bars import byte_bar
 from uploader.commands.run_argument import INTERRUPTED
-from uploader.commands.run_completion import run_names
+from uploader.commands.run_completion import RunName
 from uploader.delivery.draining import settings_for
 from uploader.errors import CredentialsRefused, SettingsError
 from uploader.run_selection import full_name
@@ -93,11 +93,11 @@ A key is sent only to the platform that it was set for: {key_addresses()}."""
 
 
 @click.command(epilog=epilog("verify", "verify latest --deep", "verify train-3 --fix", codes=_CODES), help=_HELP)
-@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=run_names)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=RunName())
 @click.option("--to", metavar="URL", help="Only at this platform; your key is sent to it.")
 @click.option("--deep", is_flag=True, help="Download each checkpoint and compare its sha256.")
 @click.option("--fix", is_flag=True, help="Have the next drain send again what is missing or different.")
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify(
     *, runs: tuple[str, ...], to: str | None, deep: bool, fix: bool, journal: Path | None, as_json: bool

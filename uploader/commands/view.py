@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from uploader.commands.folders import JournalOrPack
+from uploader.commands.folders import JournalOrPack, not_the_shared_default
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
 from uploader.commands.server_endings import caught_signals, wait_for_end
@@ -30,7 +30,7 @@ _ELSEWHERE = "name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"
 @click.command(
     epilog=epilog("view", "view /content/drive/MyDrive/mirror", "view node7.pack --no-open", codes=_CODES),
 )
-@click.argument("place", metavar="[PLACE]", type=JournalOrPack(), required=False)
+@click.argument("place", metavar="[PLACE]", type=JournalOrPack(), required=False, callback=not_the_shared_default)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -17,7 +17,7 @@ from journal.quantities import count
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import fail
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.patience import Patience
 from uploader.commands.run_argument import INTERRUPTED, RUN_IN_WORDS, chosen_run, run_argument
@@ -86,7 +86,7 @@ def _condition(context: click.Context, option: click.Parameter, value: str) -> C
 @click.option("--until", required=True, metavar="CONDITION", callback=_condition, help="What to wait for; see above.")
 @click.option("--timeout", type=float, metavar="SECONDS", callback=_timeout, help="For so long at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
-@journal_option
+@journal_or_url_option
 def wait(*, run: str, until: Condition, timeout: float, as_json: bool, journal: Path | None) -> NoReturn:
     """Wait until a run has arrived, was verified, or is as good as somebody wants."""
     try:
