@@ -22,7 +22,7 @@ from journal.mirror.stores import Source
 from journal.outbox import results_intake
 from journal.outbox.run_results import Results
 from journal.retention import prunable
-from journal.sessions.identity import ELSEWHERE, PLACE
+from journal.sessions.origin import ELSEWHERE, PLACE
 from journal.writing import fallback_intake
 
 _FROM_ELSEWHERE = text("UPDATE facts SET value = :elsewhere WHERE name = :place").bindparams(

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, text
 from journal.kinds import COMPLETE, EPOCH
 from journal.records import Known
 from journal.retention import prunable
-from journal.sessions.identity import PLACE, place_of
+from journal.sessions.identity import place_of
+from journal.sessions.origin import PLACE
 from journal.storage import newest
 from journal.storage.backend import Begin
 

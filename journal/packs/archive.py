@@ -27,7 +27,7 @@ from journal.mirror.stores import Listed
 from journal.packs import unpacking
 from journal.packs.contents import CHUNK, Contents, write_durably
 from journal.reading.places import PACK_NOTE
-from journal.sessions.identity import PLACE, UNPACKED
+from journal.sessions.origin import PLACE, UNPACKED
 
 FORMAT = 1
 LIST = "contents.json"

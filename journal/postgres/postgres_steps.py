@@ -15,7 +15,8 @@ from journal.errors import JournalError, NewerJournal, NoJournal
 from journal.postgres import advisory_locks as locks
 from journal.postgres.postgres_backend import SCHEMA, PostgresBackend
 from journal.schema.tables import VIEWS
-from journal.sessions.identity import ELSEWHERE, JOURNAL, PLACE
+from journal.sessions.identity import JOURNAL
+from journal.sessions.origin import ELSEWHERE, PLACE
 
 NEWEST_VERSION = 1
 

@@ -16,20 +16,12 @@ from typing import Any, NamedTuple
 
 from journal.schema.tables import TRIGGERS
 from journal.sessions.liveness import host_name
+from journal.sessions.origin import PLACE
 
 _NAMESPACE = uuid.UUID("8f0c2f5e-6f2b-4f7c-9a1d-3b8f4f0a7c11")
 
 JOURNAL = "journal"
 """Name of the fact that holds this journal's uuid."""
-
-PLACE = "place"
-"""Name of the fact that holds where the journal was created or migrated, by which a copy is recognised."""
-
-ELSEWHERE = "elsewhere"
-"""Value of that fact in a journal that runs came into from another one."""
-
-UNPACKED = "unpacked"
-"""The same, of runs from packs: who has packed them knows what became of their trainings, and silence tells nothing."""
 
 SALVAGE = "salvage"
 """Purpose of a session that stored a checkpoint which a dead session had saved."""

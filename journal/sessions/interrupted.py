@@ -20,7 +20,8 @@ from journal.schema.tables import RANK
 from journal.sessions import session_rows
 from journal.sessions.identity import Session, derived
 from journal.sessions.liveness import live_runs
-from journal.sessions.over import LAST_EVENT, hears_of_sessions, is_gone, last_sign
+from journal.sessions.origin import Origin, origin
+from journal.sessions.over import LAST_EVENT, is_gone, last_sign
 
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
@@ -73,19 +74,20 @@ def is_untold(connection: Connection, now: datetime, run_id: str) -> bool:
 def _ended(connection: Connection, now: datetime) -> Iterator[Row[Any]]:
     """Yield the sessions of such trainings."""
     live = live_runs(connection, now)
-    is_heard_of = hears_of_sessions(connection)
-    for row in connection.execute(_LAST).all():
-        if row.run_id not in live and _is_over(row, now, is_heard_of=is_heard_of):  # few are: all their events are read
+    found = [row for row in connection.execute(_LAST).all() if row.run_id not in live]
+    where = origin(connection) if any(row.ended_at is None for row in found) else Origin(None)  # else it tells nothing
+    for row in found:
+        if _is_over(row, now, where):  # few are: all their events are read
             last = connection.execute(_LAST_WORD, {"run_id": row.run_id}).scalar()
             if last is not None and of(last).tells_state == "running":
                 yield row
 
 
-def _is_over(session: Row[Any], now: datetime, *, is_heard_of: bool) -> bool:
+def _is_over(session: Row[Any], now: datetime, where: Origin) -> bool:
     """Return whether a session is over, and did not end by itself."""
     if session.ended_at is not None:
         return session.outcome in _LEFT
-    return is_gone(session, now, is_heard_of=is_heard_of)
+    return is_gone(session, now, where)
 
 
 def _write(connection: Connection, dead: Row[Any], now: datetime) -> None:

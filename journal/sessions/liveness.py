@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from journal.clock import texts
 from journal.encoding import storable
 from journal.schema import plausible_times, tables
+from journal.sessions.origin import origin
 
 # A session writes a heartbeat every 30 seconds; after four missed ones it is taken for dead.
 HEARTBEAT_TIMEOUT = timedelta(seconds=120)
@@ -67,12 +68,20 @@ _HEARD_OF = select(tables.sessions).where(
 def _live(connection: Connection, now: datetime) -> list[Row[Any]]:
     """Return the sessions that are open, have a recent heartbeat, and are not known to be dead.
 
-    A heartbeat from the future is no evidence; then only a process that can be seen here counts as alive.
+    A heartbeat from the future is no evidence; then only a process that can be seen here counts as alive. That a
+    process is gone tells nothing of a session of which not everything may have come in.
     """
     moments = texts(now, oldest=-HEARTBEAT_TIMEOUT, believed=plausible_times.SKEW)
     heard_of = connection.execute(_HEARD_OF, {"oldest": moments["oldest"]})
-    found = [row for row in heard_of if not is_dead(row.host, row.boot_id, row.pid)]
-    return [row for row in found if row.heartbeat_at <= moments["believed"] or is_here(row.host, row.boot_id)]
+    found: list[Row[Any]] = []
+    dead: list[Row[Any]] = []
+    for row in heard_of:
+        (dead if is_dead(row.host, row.boot_id, row.pid) else found).append(row)
+    alive = [row for row in found if row.heartbeat_at <= moments["believed"] or is_here(row.host, row.boot_id)]
+    if dead:
+        where = origin(connection)
+        alive += [row for row in dead if row.heartbeat_at <= moments["believed"] and not where.has_written(row)]
+    return alive
 
 
 def is_here(host: str, boot: str) -> bool:

@@ -14,24 +14,23 @@ from sqlalchemy import Connection, Row, text
 from journal.clock import to_text
 from journal.kinds import COMPLETE, FAILED, REGISTRATION
 from journal.schema.tables import RANK
-from journal.sessions.identity import PLACE, UNPACKED
 from journal.sessions.liveness import is_dead, is_here, live_runs
 from journal.sessions.lost_epochs import TrainerRecord
+from journal.sessions.origin import ELSEWHERE, Origin, origin
 
 SILENT_FOR_GOOD = timedelta(days=1)
 """A session writes a heartbeat every 30 seconds; one of another machine is taken for dead after a day without any."""
 FINISHED = "complete"
 """Outcome of a session that trained to the end."""
 
-_PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
 LAST_EVENT = "(SELECT e.created_at FROM events e WHERE e.session_id = s.id ORDER BY e.seq DESC LIMIT 1)"
 """When the newest event of session `s` was made."""
 # The last training session of each run.
 _LAST = text(
     f"""
     SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
-           s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, {LAST_EVENT} AS last_event_at,
-           s.id AS session_id,
+           s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, s.flushed_seq,
+           {LAST_EVENT} AS last_event_at, s.id AS session_id,
            EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id
                    AND e.id > coalesce((SELECT min(t.planned_through) FROM targets t
                                         WHERE t.run_id = r.id AND t.dropped_at IS NULL), 0)) AS is_waiting
@@ -102,11 +101,11 @@ def runs_over(
         finished: Whether to yield all others, too.
         of: Only of these runs; None for all.
     """
-    live, is_heard_of = live_runs(connection, now), hears_of_sessions(connection)
+    live, where = live_runs(connection, now), origin(connection)
     chosen = {"runs": None if of is None else json.dumps([*of])}
     for row in connection.execute(_LAST, chosen).all():
         is_chosen = row.run_id not in live and (finished or row.is_waiting or row.outcome != FINISHED)
-        if is_chosen and is_gone(row, now, is_heard_of=is_heard_of):
+        if is_chosen and is_gone(row, now, where):
             yield _run(connection, row, is_pruned=row.run_id in pruned)
 
 
@@ -119,32 +118,33 @@ def are_going_on(connection: Connection, now: datetime, runs: Collection[str]) -
         runs: Uuids.
     """
     found = connection.execute(_LAST, {"runs": json.dumps([*runs])}).all()
-    rows = [row for row in found if not is_gone(row, now)]
+    rows = [row for row in found if not is_gone(row, now, Origin(ELSEWHERE))]
     return any(not connection.execute(_HAS_TOLD_END, {"id": row.session_id}).scalar() for row in rows)
 
 
-def hears_of_sessions(connection: Connection) -> bool:
-    """Return whether sessions write their heartbeats to this journal, as they do not to one of packs."""
-    return connection.execute(_PLACE).scalar() != UNPACKED
-
-
-def is_gone(session: Row[Any], now: datetime, *, is_heard_of: bool = True) -> bool:
+def is_gone(session: Row[Any], now: datetime, where: Origin) -> bool:
     """Return whether a session has ended or its process is known to be dead; a heartbeat from the future tells nothing.
 
+    Of one that wrote to another journal nothing is known by its process: how it ended may not have come in yet. It is
+    taken for dead when nothing of it came in for a day.
+
     Args:
-        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid`,
+        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid`, `flushed_seq`,
             `started_at` and `heartbeat_at`, with its `LAST_EVENT` as `last_event_at`.
         now: The current time.
-        is_heard_of: Whether its heartbeats would come in here, so that silence tells something.
+        where: Where the journal's sessions come from.
     """
-    if session.ended_at is not None or is_dead(session.host, session.boot_id, session.pid):
+    if session.ended_at is not None:
         return True
-    if is_here(session.host, session.boot_id):  # silent after a sleep of the machine, or by a clock that was set
+    is_without_process = is_dead(session.host, session.boot_id, session.pid)
+    if is_without_process and where.has_written(session):
+        return True
+    if not is_without_process and is_here(session.host, session.boot_id):  # silent after a sleep, or by a set clock
         return False
     last_sign = session.heartbeat_at
     if last_sign == session.started_at:  # it may have come out of a mirror, into which only events go
         last_sign = max(last_sign, session.last_event_at or "")
-    return is_heard_of and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
+    return where.is_heard_of and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
 
 
 def last_sign(session: Row[Any], now: datetime) -> str:

@@ -17,7 +17,11 @@ from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
 
 from journal.clock import to_text, utc_now
+from journal.mirror.mirroring import Mirroring
+from journal.mirror.restoring import restore
+from journal.mirror.stores import FolderStore
 from journal.sessions.identity import Session
+from journal.sessions.origin import ELSEWHERE, UNPACKED
 from journal.sessions.over import SILENT_FOR_GOOD
 from journal.writing.fallback import FallbackFile
 from uploader.server.running import running
@@ -30,8 +34,14 @@ def killed(journals: Recordings, **session: object) -> Training:
     training = journals.begin()
     training.started()
     training.epoch(0)
-    alter(journals, training, **{"pid": dead_pid(), **session})
+    alter(journals, training, **{**dead(journals), **session})
     return training
+
+
+def dead(journals: Recordings) -> dict[str, object]:
+    """Return what tells that a session is dead: in a shared journal, whose writers are elsewhere, only its silence."""
+    silent = to_text(utc_now() - SILENT_FOR_GOOD - timedelta(minutes=1))
+    return {"pid": dead_pid(), **({"heartbeat_at": silent} if journals.journal.is_shared else {})}
 
 
 def alter(journals: Recordings, training: Training, **session: object) -> None:
@@ -88,7 +98,27 @@ def test_one_that_was_left_without_an_end_is_told_too(
     assert told(server)[-1] == "training_failed"
 
 
+@pytest.mark.parametrize("place", [ELSEWHERE, UNPACKED])
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_dead_process_tells_nothing_of_what_came_in_from_its_journal(
+    journals: Recordings, tmp_path: Path, place: str
+) -> None:
+    """Its own journal, or what was brought since, may tell of an end."""
+    store = FolderStore(tmp_path / "mirror")
+    with recordings(tmp_path / "mirrored") as other:
+        killed(other)
+        Mirroring(other.journal, store).step()
+    restore(journals.journal, store)
+    change(journals.journal.path, "UPDATE facts SET value = ? WHERE name = 'place'", place)
+    assert journals.journal.note_interrupted() == 0
+    here = killed(journals)
+    journals.writer.heartbeat(here.session_id, flushed=2)
+    assert journals.journal.note_interrupted() == 1
+    assert rows(journals.journal.path, "SELECT run_id FROM events WHERE kind = 'interrupted'") == [(here.run.id,)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells of it")
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_process_whose_end_nobody_asked_for_is_dead(journals: Recordings) -> None:
     """As in a container whose first process asks for nobody's end."""
     process = subprocess.Popen([sys.executable, "-c", ""])
@@ -122,7 +152,7 @@ def test_living_resumed_and_ended_ones_are_left_alone(journals: Recordings) -> N
     journals.whole("whole")
     failed = journals.begin("failed")
     failed.event("training_failed", {"error": "no memory"})
-    alter(journals, failed, pid=dead_pid())
+    alter(journals, failed, **dead(journals))
     resumed = killed(journals)
     journals.begin(run_id=resumed.run.id)  # has not told of its start yet
     assert journals.journal.note_interrupted() == 0
@@ -145,7 +175,7 @@ def hidden(journals: Recordings, training: Training, folder: Path, kind: str) ->
     file = FallbackFile([folder], journals.journal.path, training.run, session=session)
     file.append(kind, {"error": "CUDA out of memory", "code": "RuntimeError"}, "1")
     file.close()
-    alter(journals, training, uuid=session.uuid, pid=dead_pid())
+    alter(journals, training, uuid=session.uuid, **dead(journals))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +193,6 @@ def test_what_an_older_session_tells_late_is_not_the_last_word(
     second = journals.begin(run_id=first.run.id)
     for kind in then:
         second.event(kind, {}, "2")
-    alter(journals, second, pid=dead_pid())
+    alter(journals, second, **dead(journals))
     assert journals.drain(server.url).exit_code == 0
     assert told(server) == [*then, *end]
