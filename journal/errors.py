@@ -6,6 +6,7 @@ JournalError
 │   ├── NoJournal           there is none where it was looked for
 │   ├── JournalBusy         another process kept the write lock for too long
 │   ├── JournalAway         the server of a shared journal cannot be reached
+│   │   └── JournalReadOnly it takes no writes: a standby, until it is the primary
 │   └── DiskFull            no space left for the journal or a blob
 ├── CorruptJournal          the file is damaged; it is left as it is
 ├── NewerJournal            the file was written by a later version; it is left as it is
@@ -59,6 +60,10 @@ class JournalBusy(JournalUnavailable):
 
 class JournalAway(JournalUnavailable):
     """The server of a shared journal cannot be reached; whether the last transaction was committed is not known."""
+
+
+class JournalReadOnly(JournalAway):
+    """The server of a shared journal takes no writes, as a standby does; after a failover it may."""
 
 
 class DiskFull(JournalUnavailable):

@@ -29,6 +29,7 @@ _LEFT = timedelta(minutes=10)
 """A lease that is over for so long would have been taken by any drain at work."""
 
 _SERVER = text("SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_version')")
+_IS_READ_ONLY = text("SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'")
 _LACKING = text(
     """
     SELECT t.tablename, r.name
@@ -83,6 +84,9 @@ def check_server(connection: Connection) -> Iterator[Finding]:
     if number < OLDEST_SERVER * 10_000:
         detail = f"the server is PostgreSQL {name}, and a shared journal needs {OLDEST_SERVER} or later"
         yield trouble("server-old", detail, "Upgrade the server.")
+    if connection.execute(_IS_READ_ONLY).scalar_one():
+        detail = "the server is a standby, or this database is read-only: nothing can be collected into it, or drained"
+        yield trouble("server-read-only", detail, "Name the primary server, or have the database take writes.")
     found = connection.execute(_CONNECTIONS, {"before": utc_now() - _IDLE}).one()
     if found.all_of_them > _FULL * found.most:
         detail = f"{found.all_of_them} of {found.most} connections of the server are in use"

@@ -46,16 +46,16 @@ def examine_shared(url: str) -> Examination:
             return _examination(opened)
     except JournalError as error:
         code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "journal-unusable")
-        found = trouble(code, str(error), _STEPS.get(code, _STEPS["journal-unusable"]))
-        return Examination(as_path(address), 0, 0, 0, (found,))
+        return Examination(as_path(address), 0, 0, 0, (_in_the_way(code, str(error)),))
 
 
-_STEPS = {
-    "journal-unreachable": "Check that the server runs, that this machine reaches its port, and the name in the URL.",
-    "journal-newer": "Upgrade offline-uploader on this machine.",
-    "no-journal": "Check the name of the database; `collect --into` makes the tables where there are none.",
-    "journal-unusable": "Check the user, the password (PGPASSWORD or ~/.pgpass) and the rights in docs/scale-out.md.",
-}
+def _in_the_way(code: str, why: str) -> Finding:
+    """Return the finding that the journal cannot be opened: most errors end with their next step."""
+    detail, _, step = why.rpartition("; ")
+    return trouble(code, detail, f"{step[:1].upper()}{step[1:]}.") if detail else trouble(code, why, _STEP)
+
+
+_STEP = "Mend what this names; docs/scale-out.md tells what a shared journal needs."
 
 
 def _examination(opened: Journal) -> Examination:

@@ -185,13 +185,17 @@ def _opened(url: str, blobs: str | None) -> Journal:
         SettingsError: Another place was decided on before.
         JournalError: The journal, or that place, cannot be used now.
     """
+    from journal.object_stores.object_addresses import scheme_of
     from journal.opening import open_shared
     from uploader.errors import SettingsError
 
     opened = open_shared(url)
     try:
         if blobs and opened.shared_blobs:
+            is_new = not scheme_of(blobs) and not Path(blobs).exists()
             opened.shared_blobs.decide(blobs)
+            if is_new:
+                click.echo(f"{blobs} was not there and was made; from now on checkpoints are kept in it", err=True)
     except BaseException as error:
         opened.close()
         if isinstance(error, ValueError):
@@ -214,11 +218,19 @@ def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
 
 
 def _exit_code(one: Bringing) -> int:
-    from journal.errors import BlobsUnavailable, JournalAway, JournalBusy, MirrorUnavailable
+    from journal.errors import (
+        BlobsUnavailable,
+        JournalAway,
+        JournalBusy,
+        JournalReadOnly,
+        MirrorUnavailable,
+    )
     from uploader.errors import SettingsError
 
     if isinstance(one.error, SettingsError):
         return USAGE
+    if isinstance(one.error, JournalReadOnly):
+        return JOURNAL_UNUSABLE
     away = (BlobsUnavailable, JournalAway, JournalBusy, MirrorUnavailable)
     if one.error is not None:
         return WORK_REMAINS if isinstance(one.error, away) else JOURNAL_UNUSABLE

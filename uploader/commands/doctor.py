@@ -156,8 +156,7 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
     from journal.doctor.findings import some
 
     verdict = "healthy" if examination.healthy else "in trouble"
-    held = (count(examination.events, "event"), count(examination.blobs, "checkpoint"), readable(examination.bytes))
-    lines = [f"{told(examination.journal)}: {verdict}, {', '.join(held)}"]
+    lines = [f"{told(examination.journal)}: {', '.join([verdict, *_held(examination)])}"]
     for finding in examination.findings:
         lines += [f"\n{finding.weight}: {finding.detail}", f"  {finding.next_step}"]
     if closed := repairs.get("closed"):
@@ -169,6 +168,13 @@ def _as_text(examination: Examination, repairs: dict[str, Any]) -> str:
     if failure := repairs.get("failure"):
         lines.append(f"\nThe repair failed: {failure}")
     return "\n".join(lines)
+
+
+def _held(examination: Examination) -> list[str]:
+    """Return what the journal holds; nothing of a shared one that could not be opened."""
+    if shared_url(examination.journal) and not examination.bytes:
+        return []
+    return [count(examination.events, "event"), count(examination.blobs, "checkpoint"), readable(examination.bytes)]
 
 
 def _recovered(examination: Examination, recovery: Recovery) -> list[str]:
