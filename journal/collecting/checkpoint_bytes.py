@@ -21,11 +21,11 @@ from journal.packs import contents
 from journal.schema import tables
 
 _B, _D = tables.blobs, tables.deliveries
-_GIVEN_UP = (
+_DOUBTED = (
     select(_B.c.sha256, _B.c.size)
     .distinct()
     .join(_D, _D.c.sha256 == _B.c.sha256)
-    .where(_D.c.state == "dead", _B.c.state == "present")
+    .where(_D.c.state.in_(("dead", "pending")), _D.c.last_error.is_not(None), _B.c.state == "present")
 )
 
 
@@ -68,7 +68,7 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restor
         outbox: The shared journal.
         runs: The node's runs whose checkpoints to look at.
         brought: What was brought so far.
-        whole: Those that were found whole there although a drain gave them up; more are added.
+        whole: Those that were found whole there although a drain failed to send them; more are added.
 
     Raises:
         BlobError: The store that keeps them cannot be used now.
@@ -91,17 +91,20 @@ def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
 
 
 def _lost(node: Journal, outbox: Journal, runs: Collection[str], whole: set[str]) -> set[str]:
-    """Return those that drains gave up, and that are gone or damaged where the shared journal keeps them."""
+    """Return those that are gone or damaged where the shared journal keeps them, of those that drains failed to send.
+
+    A person may have them sent again before they are brought, or afterwards.
+    """
     if outbox.shared_blobs is None:
         return set()
     with outbox.begin(read_only=True) as connection:
-        given_up = {row.sha256: row.size for row in connection.execute(_GIVEN_UP.where(_D.c.run_id.in_(sorted(runs))))}
-    if not given_up:
+        failed = {row.sha256: row.size for row in connection.execute(_DOUBTED.where(_D.c.run_id.in_(sorted(runs))))}
+    if not failed:
         return set()
     with node.begin(read_only=True) as connection:
         needed = {sha256 for _, sha256 in _needed(connection, runs)}
-    doubted = (needed & given_up.keys()) - whole
-    lost = {one for one in doubted if not outbox.shared_blobs.is_whole(one, given_up[one])}
+    doubted = (needed & failed.keys()) - whole
+    lost = {one for one in doubted if not outbox.shared_blobs.is_whole(one, failed[one])}
     whole |= doubted - lost
     return lost
 

@@ -26,7 +26,8 @@ _CLIENT = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
 _RETRIES = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 _OTHERWISE = "it cannot be reached, or refuses to; check its address and network"
 _REASONS = {
-    "PermissionDeniedError": "its credentials are missing, wrong, or may not do this; check the environment",
+    "PermissionDeniedError": "its credentials are missing, wrong, or may not do this, or there is no such bucket; "
+    "check its name and the environment",
     "UnauthenticatedError": "its credentials are missing or wrong; check the environment",
     "NotFoundError": "there is no such bucket or container; create it first",
     "FileNotFoundError": "there is no such bucket or container; create it first",
