@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from importlib import import_module
 from keyword import iskeyword
+from traceback import format_exception
 from typing import Any
 
 import click
@@ -64,7 +65,11 @@ class LazyGroup(click.Group):
         secrets = HiddenSecrets([*typed, *ours])
         # What a shell completes, click prints as bytes, for which the tolerant streams are not made.
         with nullcontext() if COMPLETION in os.environ else tolerant_streams(secrets):
-            return super().main(*arguments, **options)
+            try:
+                return super().main(*arguments, **options)
+            except Exception as error:
+                sys.stderr.write("".join(format_exception(error)))
+                raise SystemExit(1) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""

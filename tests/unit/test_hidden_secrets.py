@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
@@ -45,6 +47,13 @@ def _line(name: str, parameter: str, url: str) -> list[str]:
     return [*line, *(url if not parameter else "x" for one in wanted if one.required or not parameter)]
 
 
+def _shown(line: list[str]) -> str:
+    """Return what a command prints and how it ends; the environment, which `exec` hands down, is as before then."""
+    with patch.dict(os.environ):
+        done = CliRunner().invoke(main, line)
+    return f"{done.output} {done.exception!r}"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_message_shows_the_password(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,8 +62,7 @@ def test_no_message_shows_the_password(name: str, tmp_path: Path, monkeypatch: p
     for parameter in places:
         for url in URLS:
             line = _line(name, parameter, url)
-            done = CliRunner().invoke(main, line)
-            shown = f"{done.output} {done.exception!r}"
+            shown = _shown(line)
             assert not any(piece in shown for piece in PIECES), (line, shown)
 
 
@@ -64,8 +72,19 @@ def test_nor_where_a_variable_holds_it(variable: str, tmp_path: Path, monkeypatc
     for url in URLS:
         monkeypatch.setenv(variable, url)
         for line in (["status"], ["collect"], ["where"], ["exec", "--", "no-such-command"], ["pack", "x"]):
-            done = CliRunner().invoke(main, line)
-            assert not any(piece in f"{done.output} {done.exception!r}" for piece in PIECES), (line, done.output)
+            shown = _shown(line)
+            assert not any(piece in shown for piece in PIECES), (line, shown)
+
+
+def test_nor_by_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError(f"of {URLS[0]}")
+
+    monkeypatch.setattr("journal.locations.surroundings", fails)
+    monkeypatch.setenv("UPLOADER_INTO", URLS[0])
+    shown = _shown(["where"])
+    assert "RuntimeError: of postgresql://uploader:***@127.0.0.1:1" in shown
+    assert "SystemExit(1)" in shown
 
 
 def test_what_was_made_of_a_password_is_hidden_and_other_words_stay() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
@@ -86,6 +88,12 @@ def test_nor_is_anything_collected_into_one() -> None:
 @pytest.mark.parametrize("line", ["doctor X", "status X", "drain X", "exec --journal X -- true"])
 def test_these_take_it(line: str) -> None:
     assert "names no database" in refused(line.replace("X", "postgresql://lab@h"))
+
+
+def test_what_exec_runs_is_told_the_url() -> None:
+    with patch.dict(os.environ):
+        CliRunner().invoke(main, ["exec", "--journal", URL, "--", "no-such-command"])
+        assert os.environ["UPLOADER_JOURNAL"] == URL
 
 
 def test_help_says_of_each_command_whether_it_does() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from journal.shared_addresses import shared_url
 from uploader.commands.folders import JournalFolder
 from uploader.commands.help_texts import epilog
 from uploader.commands.mirror_option import MirrorAddress
@@ -127,9 +128,9 @@ def _environment(chosen: Mapping[str, Any], notes: str | None) -> Mapping[str, s
     """Return the environment that the command inherits; end this where a training could not begin with them."""
     from uploader.errors import SettingsError
 
-    drain = chosen["drain"]
+    drain, journal = chosen["drain"], chosen["journal"]
     variables = {
-        "UPLOADER_JOURNAL": chosen["journal"],
+        "UPLOADER_JOURNAL": journal and (shared_url(journal) or journal),
         "UPLOADER_MAX_SIZE": chosen["max_size"],
         "UPLOADER_MIRROR": chosen["mirror"],
         "UPLOADER_DRAIN": drain if drain is None else int(drain),

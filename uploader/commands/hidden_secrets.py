@@ -31,7 +31,8 @@ class HiddenSecrets:
         """
         found = {secret for word in words for secret in _passwords(word)}
         written = sorted({form for one in found for form in _forms(one)}, key=len, reverse=True)
-        pieces = sorted({piece for one in found for piece in (one, *_BETWEEN.split(one)) if tells_itself(piece)})
+        single = [one for one in found if "://" not in one]  # between two URLs are words that are no secret
+        pieces = sorted({piece for one in single for piece in (one, *_BETWEEN.split(one)) if tells_itself(piece)})
         self._patterns = [
             *(re.compile(rf"(:){_slashes(one)}(?=@)") for one in written),
             *(re.compile(rf"(password=){re.escape(one)}") for one in written),

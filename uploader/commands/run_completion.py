@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from uploader.commands.folders import refuse_shared
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class RunName(click.ParamType):  # type: ignore[type-arg]
@@ -24,6 +26,8 @@ class RunName(click.ParamType):  # type: ignore[type-arg]
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return what the word can be completed to."""
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(name) for name in run_names(ctx, param, incomplete)]
 
 
