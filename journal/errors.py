@@ -21,6 +21,7 @@ JournalError
 └── BlobError
     ├── BlobMissing         the bytes are not in the journal
     ├── BlobsUnavailable    where a shared journal keeps them cannot be used now
+    │   └── BlobsRefused    nor later, until a person changes something
     └── SourceChanged       a checkpoint was rewritten while it was copied
 """
 
@@ -120,6 +121,10 @@ class BlobMissing(BlobError):
 
 class BlobsUnavailable(BlobError):
     """Where a shared journal keeps its checkpoints' bytes cannot be used now; the same call may work later."""
+
+
+class BlobsRefused(BlobsUnavailable):
+    """It cannot be used until a person changes something: no place is named, or it is another's, or its key is."""
 
 
 class SourceChanged(BlobError):

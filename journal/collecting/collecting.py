@@ -115,7 +115,11 @@ class _Wanted(NamedTuple):
 
 
 class Collecting:
-    """Brings one node's journal into a shared one. One thread owns it."""
+    """Brings one node's journal into a shared one. One thread owns it.
+
+    Attributes:
+        came: What the last step came to, also one that failed before its end.
+    """
 
     def __init__(
         self,
@@ -137,6 +141,7 @@ class Collecting:
         self._runs = runs
         self._clock = clock
         self._place = brought.place(node)
+        self.came = Collected()
         self._forget()
 
     def _forget(self) -> None:
@@ -159,6 +164,7 @@ class Collecting:
             JournalError: One of the journals, or the store of checkpoints, cannot be used now. What came in stays, and
                 the next step does the rest.
         """
+        self.came = Collected()
         try:
             with ExitStack() as stack:
                 return self._step(stack, is_last=is_last)
@@ -173,7 +179,8 @@ class Collecting:
         if newest < self._seen:  # another journal is in its place
             self._forget()
         sessions = node_events.sessions(reader, self._runs())
-        collected = Collected(list(dict.fromkeys(one.run_id for one in sessions)), missing=self._missing)
+        runs = list(dict.fromkeys(one.run_id for one in sessions))
+        self.came = collected = Collected(runs, missing=self._missing)
         is_due = is_last or self._clock() >= self._look_due
         ends = {one.uuid: _end(one) for one in sessions}
         if newest == self._seen and not is_due and ends == self._ends:
@@ -197,7 +204,7 @@ class Collecting:
             for session in new:
                 reached = self._begin_at(both, session, lowest.get(session.id), notes.get(session.uuid), newest)
                 wanted = _Wanted(session, newest, notes.get(session.uuid), waiting)
-                collected.events += self._bring_session(both, wanted, reached)
+                self._bring_session(both, wanted, reached, collected)
         collected.refused += exchange.bring(both.outbox, results, has_events=True)
         self._of_node.note(told)
         self._seen = newest
@@ -220,9 +227,10 @@ class Collecting:
                 checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought, self._whole)
         except BlobError as found:
             waiting, error = checkpoint_bytes.lacking(both.node, both.outbox, collected.runs), found
+        finally:
+            collected.checkpoints, collected.bytes = brought.checkpoints, brought.bytes
         if is_new:
-            self._missing = brought.missing
-        collected.checkpoints, collected.bytes, collected.missing = brought.checkpoints, brought.bytes, self._missing
+            self._missing = collected.missing = brought.missing
         collected.refused += brought.damaged
         yield waiting.difference(brought.missing)
         if error:
@@ -253,9 +261,9 @@ class Collecting:
             reached.add(group)
         return reached
 
-    def _bring_session(self, both: _Both, wanted: _Wanted, reached: Reached) -> int:
-        """Bring a session's events from where it was reached; return how many were new."""
-        session, new = wanted.session.uuid, 0
+    def _bring_session(self, both: _Both, wanted: _Wanted, reached: Reached, collected: Collected) -> None:
+        """Bring a session's events from where it was reached."""
+        session = wanted.session.uuid
         header = node_events.header(both.reader, wanted.session)
         groups = node_events.groups(both.reader, wanted.session.id, wanted.newest, after=reached.last)
         for group in wanted.ready(groups):
@@ -263,10 +271,10 @@ class Collecting:
             reached.add(group)
             name = f"collected/{self._place}/{session}/{reached.last}"
             with both.outbox.begin(concurrent=True) as connection:
-                new += fallback_intake.add_whole(connection, name, header, [_columns(entry) for entry in group])
+                new = fallback_intake.add_whole(connection, name, header, [_columns(entry) for entry in group])
                 brought.write(connection, session, self._place, reached.note())
+            collected.events += new
         self._reached[session] = reached
-        return new
 
     def _tell_ends(self, outbox: Journal, ends: dict[str, SessionEnd]) -> None:
         """Tell how far the node's sessions are, where that has changed: a drain sees by it which are at work."""

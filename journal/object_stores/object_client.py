@@ -34,6 +34,9 @@ _REASONS = {
     "UnknownConfigurationKeyError": "the environment configures something that this version does not know",
 }
 
+REFUSED = frozenset(_REASONS.values())
+"""What no retry mends."""
+
 Failed = Callable[[str, str], Exception]
 """Makes the error to raise, from what was wanted, such as `read`, and why that cannot be done."""
 

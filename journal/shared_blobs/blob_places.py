@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from journal.errors import BlobsUnavailable
+from journal.errors import BlobsRefused
 from journal.object_stores.object_addresses import checked_address, needed, scheme_of
 from journal.schema import tables
 from journal.schema.neutral import upsert
@@ -50,7 +50,7 @@ def open_place(place: str, journal: str | None) -> BlobPlace:
     try:
         from journal.shared_blobs.object_blobs import ObjectBlobs  # the library is not everybody's
     except ImportError as error:
-        raise BlobsUnavailable(f"{place} cannot be used here: {needed(_WHAT)}") from error
+        raise BlobsRefused(f"{place} cannot be used here: {needed(_WHAT)}") from error
     return ObjectBlobs(place, journal)
 
 

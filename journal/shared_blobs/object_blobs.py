@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from journal.errors import BlobMissing, BlobsUnavailable
-from journal.object_stores.object_client import PART, ObjectClient
+from journal.errors import BlobMissing, BlobsRefused, BlobsUnavailable
+from journal.object_stores.object_client import PART, REFUSED, ObjectClient
 from journal.records import OpenedContent
 from journal.shared_blobs.ranged_reader import RangedReader
 from journal.shared_blobs.shared_store import NOTE, checked_chunks, collected_again, new_note, require_note
@@ -120,4 +120,5 @@ class ObjectBlobs:
         require_note(self._objects.get(NOTE), self._journal, self.address, _HINT)
 
     def _failed(self, wanted: str, why: str) -> BlobsUnavailable:
-        return BlobsUnavailable(f"the checkpoints in {self.address} cannot be {wanted}: {why}")
+        told = f"the checkpoints in {self.address} cannot be {wanted}: {why}"
+        return BlobsRefused(told) if why in REFUSED else BlobsUnavailable(told)

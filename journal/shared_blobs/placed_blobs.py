@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from journal.errors import BlobsUnavailable, JournalError
+from journal.errors import BlobsRefused, BlobsUnavailable, JournalError
 from journal.records import Content, OpenedContent
 from journal.shared_blobs.blob_places import checked_place, decide, open_place, place_of
 from journal.shared_blobs.shared_store import SharedBlobs, collected_again
@@ -98,7 +98,7 @@ class PlacedBlobs:
     def _store(self) -> SharedBlobs:
         found = self._found()
         if found is None:
-            raise BlobsUnavailable(
+            raise BlobsRefused(
                 f"nobody has said where {self._backend.address} keeps its checkpoints: `collect` with `--blobs PLACE` "
                 "does, which is s3://bucket/folder or a folder that all machines mount"
             )

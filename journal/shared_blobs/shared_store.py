@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from journal.checkpoints.blob_access import Blobs
-from journal.errors import BlobsUnavailable, SourceChanged
+from journal.errors import BlobsRefused, BlobsUnavailable, SourceChanged
 from journal.records import OpenedContent
 
 _CHUNK = 1 << 20
@@ -87,9 +87,9 @@ def require_note(found: bytes | None, journal: str | None, address: str, hint: s
     try:
         owner = json.loads(found)["journal"]
     except (ValueError, KeyError, TypeError):
-        raise BlobsUnavailable(f"{NOTE} in {address} is damaged; put it back from a backup") from None
+        raise BlobsRefused(f"{NOTE} in {address} is damaged; put it back from a backup") from None
     if owner != journal:
-        raise BlobsUnavailable(f"{address} has the checkpoints of another journal; name another folder or prefix")
+        raise BlobsRefused(f"{address} has the checkpoints of another journal; name another folder or prefix")
 
 
 def collected_again(save_dir: str, retry: str) -> str:

@@ -28,13 +28,15 @@ from uploader.commands.stop_signals import StopSignals
 from uploader.delivery.drain_options import LONGEST
 
 if TYPE_CHECKING:
+    from journal.collecting.collecting import Collected
     from journal.folder import Journal
     from uploader.commands.collecting import Bringing, Collector, Way
 
 WORK_REMAINS = 3
 _CODES = """ (the first that fits)
   2  the arguments cannot be used, or name nothing
-  1  a journal or a pack cannot be used; the message says which and why
+  1  a journal, a pack or the place of checkpoints cannot be used, until
+     what the message says is done
   3  work remains: the server cannot be reached now, or is busy, or a
      mirror or the place of checkpoints is away, or it was stopped
      before the end. Run it again
@@ -107,9 +109,8 @@ def collect(
     from uploader.commands.collecting import Way
 
     into = into or chosen_shared()
+    _require_journals(places if runs else ())
     address, kept = _checked(into), _checked_place(blobs)
-    if len(places) > 1 and runs:
-        raise click.UsageError("--run names runs of one journal; give one journal with it")
     chosen = Way(watch=way["watch"] or way["until_done"], until_done=way["until_done"], max_time=way["max_time"])
     with printing_to(log):
         times = "%(asctime)s  " if log else ""
@@ -117,6 +118,15 @@ def collect(
         if log:
             logging.getLogger("uploader").warning("process %s brings what is recorded into %s", os.getpid(), address)
         _collect(places, partial(_opened, into or "", kept), address, runs, chosen, log=log, as_json=as_json)
+
+
+def _require_journals(places: Sequence[Path]) -> None:
+    """End the command where runs are named of what all comes in of."""
+    from journal.reading.places import what_is
+
+    for place in places:
+        if (what := what_is(place)) in {"pack", "mirror"}:
+            raise click.UsageError(f"--run names runs of journals; {place} is a {what}, of which all comes in")
 
 
 def _checked(into: str | None) -> str:
@@ -169,12 +179,14 @@ def _collect(
             note = CollectorNote(chosen[0], log)
             stack.callback(lambda: note.end(was_stopped=stop.has_come))  # the command ends by an exit
             tell = note.tell
-        sources = [source_of(place, runs, waits=way.watch) for place in chosen]
+        sources = [source_of(place, runs, waits=way.watch, is_one_of_several=len(chosen) > 1) for place in chosen]
         collector = stack.enter_context(closing(Collector(sources, open_outbox, lambda: stop.has_come, tell)))
         if way.watch:
             collector.run(way)
         else:
             stop.break_off(partial(collector.run, way))
+            if unknown := set(runs).intersection(*(one.lacking for one in sources)):
+                raise click.UsageError(f"{min(unknown)!r} fits no run of these")
         _end(collector, address, as_json=as_json)
 
 
@@ -213,12 +225,14 @@ def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
     else:
         for one in collector.brought:
             click.echo(f"{one.source.place}: {_in_words(one)}", err=one.error is not None)
-        click.echo(f"into {address}")
+        is_in = code in {0, DAMAGED}
+        click.echo(f"into {address}" if is_in else f"not all of it is in {address}", err=not is_in)
     sys.exit(code)
 
 
 def _exit_code(one: Bringing) -> int:
     from journal.errors import (
+        BlobsRefused,
         BlobsUnavailable,
         JournalAway,
         JournalBusy,
@@ -229,7 +243,7 @@ def _exit_code(one: Bringing) -> int:
 
     if isinstance(one.error, SettingsError):
         return USAGE
-    if isinstance(one.error, JournalReadOnly):
+    if isinstance(one.error, BlobsRefused | JournalReadOnly):
         return JOURNAL_UNUSABLE
     away = (BlobsUnavailable, JournalAway, JournalBusy, MirrorUnavailable)
     if one.error is not None:
@@ -240,11 +254,14 @@ def _exit_code(one: Bringing) -> int:
 
 
 def _in_words(one: Bringing) -> str:
-    if one.error is not None:
-        return str(one.error)
     came = one.collected
-    if came is None:
-        return "stopped before the end"
+    if one.error is not None:
+        before = came and (came.events or came.checkpoints)
+        return f"{one.error}\n  before that, {_came_in_words(came)}" if came and before else str(one.error)
+    return "stopped before the end" if came is None else _came_in_words(came)
+
+
+def _came_in_words(came: Collected) -> str:
     new = f"{count(came.events, 'new event')}, {count(came.checkpoints, 'new checkpoint')}"
     learned = f"; news of what has arrived of {count(came.learned, 'run')}" if came.learned else ""
     gone = [f"missing: checkpoint {sha256}, which a run needs" for sha256 in came.missing]
@@ -255,8 +272,8 @@ def _in_words(one: Bringing) -> str:
 def _values(one: Bringing) -> dict[str, object]:
     place = {"source": str(one.source.place)}
     if one.error is not None:
-        return {**place, "error": str(one.error)}
+        place["error"] = str(one.error)
     if one.collected is None:
-        return {**place, "error": "stopped before the end"}
+        return {"error": "stopped before the end", **place}
     names = ("events", "checkpoints", "bytes", "learned", "missing", "refused")
     return {**place, "runs": len(one.collected.runs), **{name: getattr(one.collected, name) for name in names}}

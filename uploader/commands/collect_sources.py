@@ -26,9 +26,13 @@ class Source(Protocol):
 
     Attributes:
         place: What a person named.
+        lacking: What names runs that it does not have, as far as is known.
     """
 
     place: Path
+
+    @property
+    def lacking(self) -> Collection[str]: ...  # noqa: D102 - above
 
     def step(self, outbox: Journal, *, is_last: bool) -> Collected:
         """Bring all that there is by now.
@@ -42,6 +46,9 @@ class Source(Protocol):
             SettingsError: What a person named of it is not there.
         """
 
+    def broken_off(self) -> Collected | None:
+        """Return what came in by a step that failed, before it is closed; None where that is not known."""
+
     def has_changed(self) -> bool:
         """Return whether anything may be new; it costs next to nothing."""
 
@@ -52,32 +59,37 @@ class Source(Protocol):
         """Let go of it."""
 
 
-def source_of(place: Path, names: Sequence[str], *, waits: bool) -> Source:
+def source_of(place: Path, names: Sequence[str], *, waits: bool, is_one_of_several: bool = False) -> Source:
     """Return what a person named.
 
     Args:
         place: A journal's folder, a mirror, or a pack.
         names: What names the runs that are wanted; none for all.
         waits: Whether to wait for a journal that is not there yet, and for runs in it.
+        is_one_of_several: Whether another one may have the runs that it does not.
     """
     from journal.reading.places import what_is
 
     what = what_is(place)
     if what == "pack":
         return _Pack(place)
-    return _Mirror(place) if what == "mirror" else _Journal(place, names, waits=waits)
+    return (
+        _Mirror(place) if what == "mirror" else _Journal(place, names, waits=waits, may_lack=waits or is_one_of_several)
+    )
 
 
 class _Journal:
     """A node's journal, with all that its trainings left beside it."""
 
-    def __init__(self, place: Path, names: Sequence[str] = (), *, waits: bool = False) -> None:
+    def __init__(self, place: Path, names: Sequence[str] = (), *, waits: bool = False, may_lack: bool = False) -> None:
         """Open nothing yet; see `source_of`."""
         from journal.storage.file_changes import FileChanges
 
         self.place = place
         self._names = names
         self._waits = waits
+        self._may_lack = may_lack
+        self.lacking: set[str] = set()
         self._changes = FileChanges(place / "journal.db")
         self._stack = ExitStack()
         self._opened: tuple[Outbox, JournalMaintenance, Collecting] | None = None
@@ -96,6 +108,9 @@ class _Journal:
         if is_last:
             maintenance.end()
         return collected
+
+    def broken_off(self) -> Collected | None:
+        return self._opened[2].came if self._opened else None
 
     def has_changed(self) -> bool:
         return self._changes.are_any()
@@ -141,11 +156,13 @@ class _Journal:
 
         assert self._opened is not None
         known, found = self._opened[0].routes.runs(), set[str]()
+        self.lacking.clear()
         for name in self._names:
             try:
                 found.update(choose_runs(known, [name], self.place) or ())
             except SettingsError:
-                if not self._waits:
+                self.lacking.add(name)
+                if not self._may_lack:
                     raise
         return found if self._names else None
 
@@ -156,6 +173,7 @@ class _Mirror:
     def __init__(self, place: Path) -> None:
         """Open nothing yet."""
         self.place = place
+        self.lacking: Collection[str] = ()
         self._following: Following | None = None
         self._into: Journal | None = None
 
@@ -169,6 +187,9 @@ class _Mirror:
         if is_last:
             hand_over_results(outbox, self._following.address, self._following.runs)
         return _collected(restored, [what for what in self._following.troubles if what not in restored.damaged])
+
+    def broken_off(self) -> Collected | None:
+        return None
 
     def has_changed(self) -> bool:
         return False  # it is looked at now and then
@@ -197,6 +218,7 @@ class _Pack:
         """Open nothing yet."""
         self.place = place
         self._into: Journal | None = None
+        self.lacking: Collection[str] = ()
 
     def step(self, outbox: Journal, *, is_last: bool) -> Collected:
         from journal.collecting.collecting import Collected
@@ -208,6 +230,9 @@ class _Pack:
             restored = archive.take_in(outbox, pack)
         self._into = outbox
         return _collected(restored)
+
+    def broken_off(self) -> Collected | None:
+        return None
 
     def has_changed(self) -> bool:
         return False

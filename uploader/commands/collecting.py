@@ -63,7 +63,9 @@ class Bringing:
         self.collected = came if self.collected is None else self.collected.plus(came)
 
     def put_off(self, error: Exception) -> None:
-        """Note what was in the way of a step; the next one begins anew."""
+        """Note what was in the way of a step, and what came in before; the next one begins anew."""
+        if came := self.source.broken_off():
+            self.collected = came if self.collected is None else self.collected.plus(came)
         self.source.close()
         self.error = error
 

@@ -107,8 +107,12 @@ def test_what_is_in_the_way_is_said_without_the_password(
 def test_checkpoints_go_where_that_is_decided_once(node: Bench, run: Run, url: str, tmp_path: Path) -> None:
     sha256, place = node.checkpoint(b"weights"), tmp_path / "shared"
     assert run("a", "collect", "--into", url, "--blobs", "shared")[0] == 2
-    code, _, told = run("a", "collect", "--into", url)
-    assert (code, "nobody has said where" in told) == (3, True)
+    code, printed, told = run("a", "collect", "--into", url)
+    assert (code, printed, "nobody has said where" in told) == (1, "", True)  # no retry mends that
+    assert "before that, 1 run: 1 new event, 0 new checkpoints" in told
+    assert "not all of it is in postgresql://" in told
+    [told] = json.loads(run("a", "collect", "--into", url, "--json")[1])["sources"]
+    assert (told["events"], "nobody has said where" in told["error"]) == (0, True)
     code, _, told = run("a", "collect", "--into", url, "--blobs", tmp_path / "not" / "mounted")
     assert (code, "cannot be written" in told) == (3, True)
     code, printed, told = run("a", "collect", "--into", url, "--blobs", place)
@@ -128,6 +132,20 @@ def test_only_the_runs_that_are_named(node: Bench, run: Run, url: str) -> None:
     node.writer.append(other.id, node.writer.start_session(other.id), "training_started", {})
     assert run("a", "collect", "--into", url, "--run", "other")[0] == 0
     assert there(url, "SELECT id FROM runs") == [other.id]
+
+
+def test_runs_are_named_of_several_journals_together(node: Bench, run: Run, url: str, tmp_path: Path) -> None:
+    with bench(tmp_path / "b") as other:
+        other.event("training_started")
+        named = other.run.id
+    places = (node.journal.path, tmp_path / "b")
+    code, _, told = run("a", "collect", *places, "--into", url, "--run", named, "--run", "nonsense")
+    assert (code, "'nonsense' fits no run of these" in told) == (2, True)
+    code, _, told = run("a", "collect", *places, "--into", url, "--run", named)
+    assert (code, there(url, "SELECT id FROM runs")) == (0, [named]), told
+    assert run("a", "pack", tmp_path / "a.pack")[0] == 0
+    code, _, told = run("a", "collect", tmp_path / "a.pack", "--into", url, "--run", named)
+    assert (code, "--run names runs of journals" in told) == (2, True)
 
 
 class Watched:
