@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 import journal
 from journal.checkpoints.blobs import Snapshot
-from journal.clock import now_text
+from journal.clock import now_text, to_text, utc_now
 from journal.kinds import CHECKPOINT
 from journal.outbox import targets
 from journal.records import Run
@@ -22,6 +22,8 @@ from journal.schema import tables
 from journal.schema.neutral import upsert
 from journal.sessions import session_rows
 from journal.sessions.identity import ENTRY_FIELDS, Draft, Session
+from journal.sessions.liveness import HEARTBEAT_TIMEOUT, boot_id, host_name, is_dead
+from journal.sessions.over import SILENT_FOR_GOOD
 from journal.writing.payloads import drafts
 from journal.writing.run_copy import RunCopy
 from journal.writing.run_questions import RunQuestions
@@ -51,8 +53,10 @@ class SharedWriter(RunQuestions):
         return self.find_run(run_id=run.id) or run
 
     def start_session(self, run_id: str, pid: int | None = None, session: Session | None = None) -> int:
+        is_silent = pid is not None and is_dead(host_name(), boot_id(), pid)  # only silence tells that it is dead
+        silent = {"heartbeat_at": to_text(utc_now() - SILENT_FOR_GOOD - HEARTBEAT_TIMEOUT)} if is_silent else {}
         with self._transaction() as connection:
-            return session_rows.begin(connection, session or Session(run_id), pid)
+            return session_rows.begin(connection, session or Session(run_id), pid, **silent)
 
     def heartbeat(self, session_id: int) -> None:
         self._update(session_id, heartbeat_at=now_text())
