@@ -12,7 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Label, Row, and_, bindparam, case, not_, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Label,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
@@ -56,6 +70,23 @@ class Wanted:
     max_bytes: int | None = None
     first_queue: int = 0
     least_tried: bool = False
+
+
+@dataclass(frozen=True)
+class HeldElsewhere:
+    """What somebody else has taken.
+
+    Attributes:
+        owner: Who, for people.
+        lane: Small messages or uploads.
+        number: How many deliveries.
+        until: When the first of the leases runs out unless it is renewed, ISO.
+    """
+
+    owner: str
+    lane: Lane
+    number: int
+    until: str
 
 
 class Claims:
@@ -161,6 +192,21 @@ class Claims:
             }
         return {lane: min(times) for lane, times in found.items() if times}
 
+    def held_elsewhere(
+        self, destination_id: int, *, owner: str, run_ids: Sequence[str] | None = None
+    ) -> list[HeldElsewhere]:
+        """Return what others have taken of a shared journal's deliveries.
+
+        Args:
+            destination_id: Where to.
+            owner: Who asks.
+            run_ids: Only of these runs, else of all.
+        """
+        values = {"destination_id": destination_id, "claimed_by": owner, "run_ids": json.dumps(run_ids or ())}
+        query = _HELD if run_ids is None else _HELD.where(is_named(_D.c.run_id, "run_ids"))
+        with self._begin(read_only=True) as connection:
+            return [HeldElsewhere(*row) for row in connection.execute(query, values)]
+
     def take_over(self, now: datetime, *, is_alone: bool = True) -> int:
         """Let what is claimed, or waits, be tried at once, unless the platform asked for the wait; return how many.
 
@@ -188,6 +234,13 @@ _LET_GO = (
     .where(tables.is_open(_D), _D.c.state == "claimed", _D.c.owner == bindparam("claimed_by"))
     .where(not_(is_named(_D.c.id, "known_ids")))
     .values(state="pending", owner=None, lease_until=None, next_attempt_at=bindparam("now"))
+)
+_HELD = (
+    select(_D.c.owner, _D.c.lane, func.count(), func.min(_D.c.lease_until))
+    .where(tables.is_open(_D), _D.c.state == "claimed", _D.c.destination_id == bindparam("destination_id"))
+    .where(_D.c.owner != bindparam("claimed_by"))
+    .group_by(_D.c.owner, _D.c.lane)
+    .order_by(_D.c.owner, _D.c.lane)
 )
 _MAKE_DUE = (
     update(_D)

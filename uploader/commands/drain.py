@@ -267,6 +267,8 @@ def _line(one: DestinationSummary, folder: Path) -> str:
         parts.append(f"what is recorded of that ({one.waiting}) waits: remove the cause, then `{command}`")
     if one.error:
         parts.append(one.error)
+    for held in one.held:
+        parts.append(f"{count(held.number, 'delivery')} claimed by {held.owner} until {held.until}, unless it goes on")
     if one.next_attempt_at:
         parts.append(f"next attempt from {one.next_attempt_at} on")
     return "\n  ".join(parts)

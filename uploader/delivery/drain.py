@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 1.0
 """How often a drain that waits looks at the journal."""
 WORTH_WAITING = 30.0
-"""A drain that does not watch waits this many seconds at most for a delivery's backoff."""
+"""A drain that does not watch waits this many seconds at most for a delivery's backoff, or another's lease."""
 GRACE_SECONDS = 5.0
 """How long attempts in flight may take after the drain was told to stop."""
 FOLD_REST_SECONDS = 5.0
@@ -267,7 +267,7 @@ class Drain:
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
         results = {
-            (sender.destination.platform, sender.destination.base_url): self._outcomes.of(sender, self._due_of(sender))
+            (sender.destination.platform, sender.destination.base_url): self._result_of(sender)
             for sender in self._senders
         }
         nowhere = DestinationResult(closed=self._senders.nowhere)
@@ -275,9 +275,11 @@ class Drain:
         left = self._maintenance.left_beside(self._run_ids)
         return replace(summary, left_beside=left).refusing(self._known_models.conflicts)
 
-    def _due_of(self, sender: Sender) -> str | None:
+    def _result_of(self, sender: Sender) -> DestinationResult:
+        held = tuple(self._feed.held_elsewhere(sender)) if self._journal.is_shared else ()
         wait = self._wait_for(sender)
-        return None if wait == math.inf else to_text(self._outbox.now() + timedelta(seconds=wait))
+        due = None if wait == math.inf else to_text(self._outbox.now() + timedelta(seconds=wait))
+        return self._outcomes.of(sender, due, held)
 
     # --- the loop
 
@@ -347,6 +349,8 @@ class Drain:
             open_senders = [sender for sender in open_senders if not sender.is_unreachable]
         wait = min((self._wait_for(sender) for sender in open_senders), default=math.inf)
         longest = WORTH_WAITING if left == math.inf else left
+        if self._journal.is_shared and wait <= longest:  # others may deliver it meanwhile, or renew their leases
+            wait = min(wait, TICK_SECONDS)
         return None if wait > longest else max(wait, self._options.timing.shortest_wait)
 
     def _is_done(self, held: Presence) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import count
 
-from journal.outbox.claims import Wanted
+from journal.clock import from_text
+from journal.outbox.claims import HeldElsewhere, Wanted
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Claim, Known, Lane
 from journal.sessions.liveness import host_name
@@ -95,8 +96,21 @@ class Feed:
         self._outbox.claims.let_go_of_unknown(self._owner, held, now=self._outbox.now())
 
     def next_due(self, sender: Sender) -> Mapping[Lane, datetime]:
-        """Return when the next delivery of each lane is due, if one is pending; it may be past."""
-        return self._outbox.claims.next_due(sender.destination.id, now=self._outbox.now(), run_ids=self._run_ids)
+        """Return when the next delivery of each lane is due, if one is pending; it may be past.
+
+        What another drain of a shared journal has claimed is due when its lease runs out.
+        """
+        now = self._outbox.now()
+        due = self._outbox.claims.next_due(sender.destination.id, now=now, run_ids=self._run_ids)
+        if self._outbox.is_shared:
+            for one in self.held_elsewhere(sender):
+                until = from_text(one.until)
+                due[one.lane] = min(due.get(one.lane, until), until)
+        return due
+
+    def held_elsewhere(self, sender: Sender) -> Sequence[HeldElsewhere]:
+        """Return what other drains of a shared journal have claimed."""
+        return self._outbox.claims.held_elsewhere(sender.destination.id, owner=self._owner, run_ids=self._run_ids)
 
     def _claim(self, destination_id: int, capacity: Capacity) -> list[Claim]:
         claims = self._outbox.claims.take(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from journal.kinds import FINAL, REGISTRATION
+from journal.outbox.claims import HeldElsewhere
 from journal.outbox.outbox import Outbox
 from journal.records import MODEL_ID, Claim, Outcome
 from uploader.delivery.attempt import Finished
@@ -58,12 +59,13 @@ class Outcomes:
         self.finished: list[Finished] = []
         self._unwritten: list[Outcome] = []
 
-    def of(self, sender: Sender, due: str | None) -> DestinationResult:
+    def of(self, sender: Sender, due: str | None, held: tuple[HeldElsewhere, ...] = ()) -> DestinationResult:
         """Return what a sender came to.
 
         Args:
             sender: Of the drain.
             due: When it may be tried again, ISO; None where nothing is pending.
+            held: What other drains have claimed.
         """
         there = sender.destination.id
         return DestinationResult(
@@ -75,6 +77,7 @@ class Outcomes:
             tuple(self.runs[there]),
             {kind: number for (place, kind), number in self.made.items() if place == there},
             self.bytes[there],
+            held,
         )
 
     def release(self, claims: Iterable[Claim]) -> None:

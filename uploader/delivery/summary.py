@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from uploader.errors import CredentialsRefused, KeyNotForHere, NoAddress, NoKey, UploaderError
 
 if TYPE_CHECKING:
+    from journal.outbox.claims import HeldElsewhere
     from journal.reading.remaining import DeadLetter
     from journal.reading.report import RunReport, TargetReport
 
@@ -48,6 +49,7 @@ class DestinationResult:
         runs: Ids of the runs of which something was delivered, in that order.
         made: Deliveries made, by kind.
         bytes: What they held.
+        held: What other drains of a shared journal have claimed.
     """
 
     delivered: int = 0
@@ -58,6 +60,7 @@ class DestinationResult:
     runs: tuple[str, ...] = ()
     made: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
+    held: tuple[HeldElsewhere, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class DestinationSummary:
         models: Where the models are of all runs of which this drain has delivered something, in that order.
         made: Deliveries made by this drain, by kind.
         bytes: What they held.
+        held: What other drains of a shared journal have claimed, and until when.
     """
 
     platform: str
@@ -97,6 +101,7 @@ class DestinationSummary:
     models: tuple[str, ...] = ()
     made: Mapping[str, int] = field(default_factory=dict)
     bytes: int = 0
+    held: tuple[HeldElsewhere, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +218,7 @@ def _destination(
         models=tuple(dict.fromkeys(pages[run] for run in result.runs if pages.get(run))),
         made=result.made,
         bytes=result.bytes,
+        held=() if is_over else result.held,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
-from support.journals import later, until, url_of
+from support.journals import change, later, until, url_of
 from support.machines import machines
 from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import ScriptedServer, hearing, scripted_server
@@ -23,9 +23,11 @@ from support.settings import settings
 from journal.clock import to_text
 from journal.errors import JournalAway
 from journal.reading.drains_at_work import drains_at_work
+from uploader.commands.drain import _as_text
 from uploader.delivery import drain, outages
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.timing import Timing
 
 RUNS, EPOCHS, DRAINS = 8, 6, 4
 
@@ -238,3 +240,34 @@ def test_an_interrupted_training_is_noted_once_by_all_drains_together(shared: Re
         noted = list(threads.map(lambda _: shared.journal.note_interrupted(), range(DRAINS)))
 
     assert sorted(noted) == [0] * (DRAINS - 1) + [1]
+
+
+def claimed_by_the_dead(shared: Recordings, server: ScriptedServer, seconds: float) -> None:
+    """Have an epoch be claimed by a drain that was killed, for so long."""
+    training = shared.begin()
+    training.started()
+    training.epoch(0)
+    assert shared.drain(server.url).exit_code == 0
+    claim = "UPDATE deliveries SET state = 'claimed', owner = 'process 1 on gone', lease_until = ? WHERE kind = ?"
+    change(shared.journal.path, claim, to_text(later(seconds)), "epoch_end")
+
+
+def test_what_a_killed_drain_has_claimed_is_waited_for_as_a_backoff_is(
+    shared: Recordings, server: ScriptedServer
+) -> None:
+    claimed_by_the_dead(shared, server, 2)
+    assert shared.drain(server.url).exit_code == 0
+    assert [body["event"] for body in server.bodies()].count("epoch_end") == 2
+
+
+def test_who_has_claimed_the_rest_is_named_where_that_takes_too_long(
+    shared: Recordings, server: ScriptedServer
+) -> None:
+    claimed_by_the_dead(shared, server, 3000)
+    ended = shared.drain(server.url, timing=Timing(lease=3600))
+    [one] = ended.destinations
+    [held] = one.held
+    assert (ended.exit_code, one.pending, held.owner, held.number) == (3, 1, "process 1 on gone", 1)
+    assert to_text(later(60)) < held.until
+    assert to_text(later(60)) < (one.next_attempt_at or "")
+    assert f"1 delivery claimed by process 1 on gone until {held.until}" in _as_text(ended, shared.journal.path)
