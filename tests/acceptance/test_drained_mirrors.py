@@ -221,10 +221,10 @@ def test_a_mirror_whose_drive_is_not_mounted_is_said_and_not_made_anew(
     assert not mirror.parent.exists()
 
 
-@pytest.mark.parametrize("address", ["ftp://host/x", "s3://key:s3cret@bucket/x"])
-def test_an_address_that_cannot_be_a_mirrors_is_told(uploader: Run, address: str) -> None:
+@pytest.mark.parametrize(("address", "ended"), [("ftp://host/x", 2), ("s3://key:s3cret@bucket/x", 1)])
+def test_an_address_that_cannot_be_a_mirrors_is_told(uploader: Run, address: str, ended: int) -> None:
     code, _, err = uploader("desk", "drain", address)
-    assert code == 1
+    assert code == ended
     assert "a mirror" in err
 
 

@@ -147,7 +147,7 @@ def _require_mirrors(address: str, param: click.Parameter | None, ctx: click.Con
     """End the command where an address can be neither a mirror's nor a shared journal's, such as `mysql://`."""
     from journal.object_stores.object_addresses import OBJECT_STORES, scheme_of
 
-    if scheme_of(address) not in OBJECT_STORES:
+    if scheme_of(address) not in {*OBJECT_STORES, "file"}:
         known = ", ".join(f"{one}://" for one in OBJECT_STORES)
         why = f"no address that is known here: a shared journal's begins with postgresql://, a mirror's with {known}"
         raise click.BadParameter(f"{shown(address)} is {why}", ctx, param)
