@@ -64,8 +64,8 @@ def _refused(cause: int | None, why: str, address: str) -> JournalError:
         )
     if cause == _NO_RIGHT:
         return JournalUnwritable(
-            f"{address} refuses this ({why}); it takes USAGE on the schema uploader, and the rights on its tables that "
-            "docs/scale-out.md names"
+            f"{address} refuses this ({why}); docs/scale-out.md names the rights that are needed, first of all USAGE "
+            "on the schema uploader"
         )
     return JournalError(f"{address}: {why}")
 

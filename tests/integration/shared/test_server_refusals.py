@@ -73,8 +73,9 @@ def test_a_database_that_takes_no_writes_is_no_primary(read_only: str, node: Pat
 def test_a_user_without_rights_is_told_which(stranger: str) -> None:
     code, printed = told("status", "--journal", stranger)
     assert code == 1
-    assert "refuses this (permission denied for schema uploader); it takes USAGE on the schema uploader" in printed
-    assert "It takes USAGE on the schema" in found_by_doctor(stranger)
+    assert "refuses this (permission denied for schema uploader); docs/scale-out.md names the rights" in printed
+    assert "first of all USAGE on the schema uploader" in printed
+    assert "first of all USAGE on the schema" in found_by_doctor(stranger)
 
 
 def test_who_may_not_come_in_is_told_so(url: str, stranger: str) -> None:
