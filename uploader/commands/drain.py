@@ -40,8 +40,8 @@ _CODES = """ (the first that fits)
   1  the journal cannot be used
   5  the API key or the address of a platform with work left is missing
      here, or the key was refused; everything is kept
-  3  work remains: the platform is offline or asked to wait, the drain
-     was stopped, a file that a training left could not be read, a part
+  3  work remains: the platform is offline or asked to wait, the server
+     of a shared journal is away, the drain was stopped, a file that a training left could not be read, a part
      of a mirror is damaged or missing, or another drain works on this
      journal
   4  dead letters, or runs that were refused as a whole: the platform

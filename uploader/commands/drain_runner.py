@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +50,10 @@ class Ended:
         """The exit code of a drain of this journal alone."""
         if isinstance(self.result, Summary):
             return self.result.exit_code
-        codes = ((SettingsError, USAGE), (CredentialsRefused, NO_CREDENTIALS), (DrainLocked, WORK_REMAINS))
+        from journal.errors import JournalAway
+
+        remains = (DrainLocked, JournalAway)
+        codes = ((SettingsError, USAGE), (CredentialsRefused, NO_CREDENTIALS), (remains, WORK_REMAINS))
         return next((code for kind, code in codes if isinstance(self.result, kind)), JOURNAL_UNUSABLE)
 
 
@@ -89,9 +92,11 @@ def drain_all(
         ended += [Ended(place, result) for place, result in sources.ended]
         for chosen in sources.journals:
             try:
-                drains.append(
-                    _opened(opened, chosen, as_json=as_json, alone=len(folders) == 1, may_be_none=receipts is None)
+                open_one = partial(
+                    _opened, opened, chosen, as_json=as_json, alone=len(folders) == 1, may_be_none=receipts is None
                 )
+                # Of several, none waits for another's server.
+                drains.append(_when_there(open_one, options, stop) if len(folders) == 1 else open_one())
             except (UploaderError, JournalError) as error:
                 ended.append(Ended(_place(chosen.folder), error))
         stop.stop([drain for _, drain in drains])
@@ -148,6 +153,15 @@ def _opened(stack: ExitStack, chosen: Chosen, *, as_json: bool, alone: bool, may
     progress = _progress(options, as_json=as_json, alone=alone)
     drain = opened_drain(stack, folder, options, progress=progress, followed=chosen.followed)
     return drain.journal, drain
+
+
+def _when_there(
+    open_one: Callable[[], tuple[Path, Drain]], options: DrainOptions, stop: StopSignals
+) -> tuple[Path, Drain]:
+    """Open a journal, also if its server is away for a while."""
+    from uploader.delivery.outages import until_there
+
+    return until_there(open_one, watch=options.watch, max_time=options.max_time, has_stopped=lambda: stop.has_come)
 
 
 def _place(folder: Path | None) -> Path:

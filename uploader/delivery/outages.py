@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,9 +18,46 @@ STOPPING_SECONDS = 5.0
 """How long one that was told to stop: what it could not record is sent again by the next."""
 LONGEST_SECONDS = 5.0
 """Most seconds between two tries."""
+_NOTICE_SECONDS = 0.2
+"""How often a drain that waits for a journal to open looks whether it was told to stop."""
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+
+def until_there(
+    work: Callable[[], _T],
+    *,
+    watch: bool,
+    max_time: float | None,
+    has_stopped: Callable[[], bool],
+    wait: Callable[[float], object] = time.sleep,
+) -> _T:
+    """Return what opening a journal comes to; while its server is away, wait as in the middle of a drain.
+
+    Args:
+        work: Opens it.
+        watch: Whether the drain watches, and so waits for ever.
+        max_time: Seconds that the drain may take; None for no such limit.
+        has_stopped: Whether the drain was told to stop.
+        wait: Waits so many seconds.
+
+    Raises:
+        JournalAway: It was away for too long, or the drain was told to stop.
+    """
+
+    def pause(seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while not has_stopped() and (left := ends_at - time.monotonic()) > 0:
+            wait(min(left, _NOTICE_SECONDS))
+
+    outages = Outages(
+        watch=watch, tick=1.0, is_stopping=has_stopped, wait=pause, random=random.random, longest=max_time
+    )
+    found = outages.through(work)
+    if outages.was_away:
+        outages.note_end()
+    return found
 
 
 class Outages:
@@ -37,6 +75,7 @@ class Outages:
         is_stopping: Callable[[], bool],
         wait: Callable[[float], object],
         random: Callable[[], float],
+        longest: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Know of none.
@@ -47,8 +86,10 @@ class Outages:
             is_stopping: Whether the drain was told to stop.
             wait: Waits so many seconds, or until the drain is told to stop.
             random: Spreads the tries of many drains.
+            longest: Seconds after which it gives up in any case; None for no such limit.
             clock: Seconds; never goes back.
         """
+        self._longest = longest
         self._watch = watch
         self._tick = tick
         self._is_stopping = is_stopping
@@ -94,5 +135,6 @@ class Outages:
         self._since = now if self._since is None else self._since
         self.was_away = True
         limits = [STOPPING_SECONDS] if self._is_stopping() else [] if self._watch else [AWAY_SECONDS]
+        limits += [] if self._longest is None else [self._longest]
         if any(now - self._since >= limit for limit in limits):
             raise error

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
@@ -271,3 +272,32 @@ def test_who_has_claimed_the_rest_is_named_where_that_takes_too_long(
     assert to_text(later(60)) < held.until
     assert to_text(later(60)) < (one.next_attempt_at or "")
     assert f"1 delivery claimed by process 1 on gone until {held.until}" in _as_text(ended, shared.journal.path)
+
+
+def test_a_server_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outages, "LONGEST_SECONDS", 0.0)
+    tries = iter([JournalAway("away"), JournalAway("away"), "open"])
+
+    def work() -> str:
+        if isinstance(found := next(tries), JournalAway):
+            raise found
+        return str(found)
+
+    assert outages.until_there(work, watch=True, max_time=None, has_stopped=lambda: False) == "open"
+
+
+@pytest.mark.parametrize("way", [{"watch": True, "max_time": 0.0}, {"watch": False, "max_time": None}])
+def test_a_start_gives_up_in_time(monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]) -> None:
+    monkeypatch.setattr(outages, "AWAY_SECONDS", 0.0)
+
+    def work() -> None:
+        raise JournalAway("away")
+
+    with pytest.raises(JournalAway):
+        outages.until_there(work, has_stopped=lambda: False, **way)
+
+
+def test_a_database_that_stays_away_leaves_work(tmp_path: Path) -> None:
+    with machines(tmp_path) as run:
+        code, printed, _ = run("a", "drain", "postgresql://lab@127.0.0.1:1/outbox", "--max-time", "0", "--json")
+    assert (code, json.loads(printed)["exit_code"]) == (3, 3)
