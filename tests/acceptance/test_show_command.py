@@ -231,7 +231,7 @@ def test_errors_are_one_line(journals: Recordings, environment: dict[str, str], 
         assert f"it is a {what}: `drain` delivers what it has" in " ".join(
             show(environment, "--journal", given, code=2).split()
         )
-    assert "is an address; name another folder" in show(environment, "--journal", "https://", code=2)
+    assert "is no address that is known here" in show(environment, "--journal", "https://", code=2)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "journal.db").write_bytes(b"x" * 5000)
     broken = show(environment, "--journal", str(tmp_path / "broken"), code=1)
