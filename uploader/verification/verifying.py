@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from journal.clock import utc_now
+from journal.errors import JournalReadOnly, JournalUnwritable
 from journal.kinds import REGISTRATION
 from journal.outbox.verifications import WORDS, Finding, Found, Verification, Word
 from journal.quantities import count
@@ -29,6 +31,7 @@ from uploader.verification.mending import Mending, mending, with_lasting
 if TYPE_CHECKING:
     from journal.folder import Journal
 
+LOGGER = logging.getLogger("uploader")
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """Shows work on so many bytes, under a name; what it returns is told of each further part."""
 
@@ -95,6 +98,7 @@ class Verifier:
         deep: Whether checkpoints are downloaded.
         bar: Shows downloads.
         beside: How many files of each run, by its id, the journal has not taken in yet.
+        is_told_unnoted: Whether it was said that this user may not keep what is found.
     """
 
     journal: Journal
@@ -103,6 +107,7 @@ class Verifier:
     deep: bool = False
     bar: Bar = no_bar
     beside: Mapping[str, int] = field(default_factory=dict)
+    is_told_unnoted: bool = False
 
     def verify(self, target: Target) -> Verified:
         """Read a run back, compare it, and keep what was found; an error of the platform's is part of that."""
@@ -203,7 +208,14 @@ class Verifier:
         counts: Mapping[Word, int] = {**verified.counts, "missing": verified.counts["missing"] - verified.waits}
         in_order = sorted((one for one in verified.checked if one.word != "proven"), key=_weight)
         found = Found(run.known, counts, [one.finding() for one in in_order], verified.is_deep)
-        self.journal.note_verification(target.run.id, target.destination.id, found)
+        try:
+            self.journal.note_verification(target.run.id, target.destination.id, found)
+        except (JournalUnwritable, JournalReadOnly) as error:  # what was found is told all the same
+            if not self.journal.is_shared:
+                raise
+            if not self.is_told_unnoted:
+                LOGGER.warning("what is found is not kept: %s", error)
+            self.is_told_unnoted = True
 
     def _is_proven(self, target: Target) -> bool:
         known = self.journal.verifications([target.run.id])
