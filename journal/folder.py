@@ -271,11 +271,11 @@ class Journal:
         with self._transaction() as connection:
             return resending.rename(connection, run_id, project, name)
 
-    def prunable(self, before: datetime) -> list[str]:
-        """Return the ids of the runs that `prune` would take out for this time."""
+    def prunable(self, before: datetime, *, given_up: bool = False) -> list[str]:
+        """Return the ids of the runs that `prune` would take out for the same."""
         now = utc_now()
         with self._transaction(read_only=True) as connection:
-            return prunable.prunable(connection, before, now, live_runs(connection, now))
+            return prunable.prunable(connection, before, now, live_runs(connection, now), given_up=given_up)
 
     def prune(self, before: datetime, *, given_up: bool = False, only: Collection[str] | None = None) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use.

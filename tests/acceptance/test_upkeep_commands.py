@@ -135,6 +135,9 @@ def test_a_run_that_was_given_up_everywhere_is_pruned_only_when_that_is_asked_fo
     assert _json(folder, "prune")["runs"] == 0
     assert _run(folder, "prune", "--given-up").returncode == 1  # it asks first
     assert json.loads(_run(folder, "prune", "--given-up", "--json").stdout)["exit_code"] == 2
+    assert _json(folder, "prune", "--dry-run") == {"dry_run": True, "runs": []}
+    [listed] = _json(folder, "prune", "--given-up", "--dry-run")["runs"]
+    assert f"{listed['name']} ({listed['id'][:8]})" in _run(folder, "prune", "--given-up", "--dry-run").stdout
     assert _states(folder) == ["delivered", "dropped"]
     assert _json(folder, "prune", "--given-up", "--yes") == {"runs": 1, "events": 3, "blobs": 1, "bytes": 7}
 
