@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.exc import DBAPIError
 
 from journal.errors import DiskFull, JournalAway, JournalBusy, JournalError, JournalReadOnly, JournalUnwritable
@@ -19,19 +21,15 @@ _CODES = {
 }
 # A refused connection has no code; https://github.com/postgres/postgres/tree/master/src/backend says so, in
 # libpq/auth.c, utils/init/postinit.c and utils/init/miscinit.c.
-_WORDS = {
-    _BUSY: ("too many clients", "too many connections", "connection slots are reserved", "not currently accepting"),
-    _NO_DATABASE: ('FATAL:  database "',),
-    _NO_ENTRY: (
-        "authentication failed",
-        "is not permitted to log in",
-        "no pg_hba.conf entry",
-        "no password supplied",
-        "does not exist",
-        "permission denied for database",
-    ),
-    _AWAY: ("",),
-}
+_NO_SUCH_DATABASE = re.compile(r'FATAL:  database ".*" does not exist')
+_NO_ENTRY_SAID = (
+    "authentication failed",
+    "is not permitted to log in",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "permission denied for database",
+    'FATAL:  role "',
+)
 
 
 def from_postgres(error: DBAPIError, address: str) -> JournalError:
@@ -78,7 +76,9 @@ def _cause(error: DBAPIError) -> int | None:
     if not (error.connection_invalidated or _is_operational(error)):
         return None
     said = str(error.orig)
-    return next(cause for cause, words in _WORDS.items() if any(each in said for each in words))
+    if _NO_SUCH_DATABASE.search(said):
+        return _NO_DATABASE
+    return _NO_ENTRY if any(words in said for words in _NO_ENTRY_SAID) else _AWAY
 
 
 def _is_operational(error: DBAPIError) -> bool:
