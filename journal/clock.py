@@ -29,6 +29,11 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime(_FORMAT)
 
 
+def to_the_second(moment: str) -> str:
+    """Return the journal's text of a moment as people read it, to the second."""
+    return f"{moment[:19]}Z" if _AS_WRITTEN.fullmatch(moment) else moment
+
+
 def texts(now: datetime, **after: timedelta) -> dict[str, str]:
     """Return the texts of a moment, called `now`, and of others so and so long after it, by their names.
 

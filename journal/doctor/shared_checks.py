@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from journal.clock import to_text, utc_now
+from journal.clock import to_text, to_the_second, utc_now
 from journal.doctor.findings import Finding, notice, some, trouble
 from journal.next_steps import next_command
 from journal.quantities import count
@@ -62,6 +62,7 @@ _CONNECTIONS = text(
     """
 )
 _EXPIRED = text("SELECT count(*), min(lease_until) FROM deliveries WHERE state = 'claimed' AND lease_until < :before")
+_HELD = text("SELECT max(lease_until) FROM deliveries WHERE state = 'claimed' AND lease_until > :now")
 _SILENT = text("SELECT * FROM drains WHERE heartbeat_at < :before ORDER BY heartbeat_at")
 _NOWHERE = text(
     """
@@ -150,16 +151,23 @@ def check_drains(connection: Connection, now: datetime, address: str) -> Iterato
     silent = [(row, drain_told(row.told)) for row in connection.execute(_SILENT, {"before": to_text(now - SILENT)})]
     if silent:
         which = some(
-            [f"{told.in_words if told else row.id}, last heard of at {row.heartbeat_at}" for row, told in silent]
+            [
+                f"{told.in_words if told else row.id}, last heard of at {to_the_second(row.heartbeat_at)}"
+                for row, told in silent
+            ]
         )
         step = "Others have taken over what it had claimed. Look there whether it was killed, or lost the network."
         yield notice("drains-silent", f"drains that ended without a word: {which}", step)
     number, oldest = connection.execute(_EXPIRED, {"before": to_text(now - _LEFT)}).one()
     if number:
-        detail = f"{count(number, 'delivery')} claimed by drains that are gone, since {oldest}"
+        detail = f"{count(number, 'delivery')} claimed by drains that are gone, since {to_the_second(oldest)}"
         yield notice("claims-left", detail, f"{drain} goes on with them.")
     if connection.execute(_WAITS).scalar_one() and not drains_at_work(connection, now):
-        yield notice("no-drain", "something waits to be delivered, and no drain is at work", f"{drain} delivers it.")
+        until = connection.execute(_HELD, {"now": to_text(now)}).scalar_one()
+        held = f" What a drain had claimed that is gone goes from {to_the_second(until)} on." if until else ""
+        yield notice(
+            "no-drain", "something waits to be delivered, and no drain is at work", f"{drain} delivers it.{held}"
+        )
 
 
 def check_routes(connection: Connection, address: str) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from os import getpid
 from pathlib import Path
 
-from journal.clock import now_text
+from journal.clock import now_text, to_the_second
 from journal.disk import give_to_owner_of
 from journal.sessions.liveness import boot_id, host_name, is_dead, is_here
 
@@ -94,7 +94,7 @@ class DrainAtWork:
     @property
     def in_words(self) -> str:
         """It, for messages."""
-        return f"process {self.pid} on {self.host}, since {self.started_at}"
+        return f"process {self.pid} on {self.host}, since {to_the_second(self.started_at)}"
 
 
 def last_drain(folder: Path, name: str = HOLDER) -> DrainAtWork | None:

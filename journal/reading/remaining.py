@@ -37,6 +37,8 @@ _TARGETS = text(
     FROM targets t JOIN destinations d ON d.id = t.destination_id
     """  # noqa: S608 - names of this package
 )
+# What a drain of a shared journal has claimed goes when its lease ends; that of a file takes over what was claimed.
+_NEXT = "CASE WHEN o.state = 'claimed' AND CAST(:is_shared AS BIGINT) = 1 THEN o.lease_until ELSE o.next_attempt_at END"
 # Grouped in the order of the index, so that nothing is sorted: a sorter would hold all bodies in memory.
 _OPEN = text(
     f"""
@@ -44,7 +46,7 @@ _OPEN = text(
     FROM (SELECT o.run_id, o.destination_id, count(*) AS pending, min(o.created_at) AS oldest_at,
                  CAST(sum(coalesce(b.size, length(o.body))) AS BIGINT) AS bytes,
                  min(CASE WHEN NOT (o.lane = 'upload' AND o.role != '{FINAL}' AND o.fence = 0)
-                          THEN o.next_attempt_at END) AS next_attempt_at,
+                          THEN {_NEXT} END) AS next_attempt_at,
                  max(CASE WHEN o.last_error IS NOT NULL THEN o.id END) AS failed_id
           FROM deliveries o LEFT JOIN blobs b ON b.sha256 = o.sha256
           WHERE o.state IN ('pending', 'claimed')
@@ -165,7 +167,8 @@ def left(connection: Connection, run_ids: Collection[str] | None) -> Left:
 
 def remaining(connection: Connection, now: datetime) -> Mapping[str, Mapping[int, Remaining]]:
     """Return what remains of each run at each of its destinations, by the run's uuid and the destination's id."""
-    opened = {(row.run_id, row.destination_id): row for row in connection.execute(_OPEN)}
+    is_shared = {"is_shared": int(connection.dialect.name != "sqlite")}
+    opened = {(row.run_id, row.destination_id): row for row in connection.execute(_OPEN, is_shared)}
     dead, uploads = _dead_letters(connection), _uploads_due(connection, now)
     verified = {(one.run_id, one.destination_id): one for one in _verifications(connection)}
     in_the_way = by_destination(facts) if (facts := connection.execute(IN_THE_WAY).all()) else {}

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from journal.clock import to_the_second
 from journal.kinds import CHECKPOINT, CONSOLE, EPOCH
 from journal.next_steps import next_command
 from journal.quantities import count, readable
@@ -41,9 +42,9 @@ _CODES = """ (the first that fits)
   5  the API key or the address of a platform with work left is missing
      here, or the key was refused; everything is kept
   3  work remains: the platform is offline or asked to wait, the server
-     of a shared journal is away, the drain was stopped, a file that a training left could not be read, a part
-     of a mirror is damaged or missing, or another drain works on this
-     journal
+     of a shared journal is away, the drain was stopped, a file that a
+     training left could not be read, a part of a mirror is damaged or
+     missing, or another drain works on this journal
   4  dead letters, or runs that were refused as a whole: the platform
      refused these, everything else is delivered; or runs of which the
      platform has two models, as they were drained apart
@@ -268,7 +269,7 @@ def _line(one: DestinationSummary, folder: Path) -> str:
     if one.error:
         parts.append(one.error)
     for held in one.held:
-        parts.append(f"{count(held.number, 'delivery')} claimed by {held.owner} until {held.until}, unless it goes on")
+        parts.append(f"{count(held.number, 'delivery')} claimed by {held.owner} until {to_the_second(held.until)}")
     if one.next_attempt_at:
-        parts.append(f"next attempt from {one.next_attempt_at} on")
+        parts.append(f"next attempt from {to_the_second(one.next_attempt_at)} on")
     return "\n  ".join(parts)

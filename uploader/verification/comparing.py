@@ -225,7 +225,7 @@ def _why_lost(run: RunAtDestination, event: Event, absence: str | None) -> str:
         "unplanned": _why_unplanned(run),
         "unsent": "it was not sent",
         "pending": "it waits to be sent",
-        "claimed": "it is being sent",
+        "claimed": "it is being sent, or a killed drain had claimed it: then the next one sends it",
         "dead": f"it was refused, and is dead letter {number}",
         "dropped": "it was dropped",
         "superseded": "it was not sent, as something newer took its place",

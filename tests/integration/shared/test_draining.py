@@ -8,21 +8,23 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from datetime import datetime, timezone
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
-from support.journals import change, later, until, url_of
+from support.journals import change, dead_pid, later, until, url_of
 from support.machines import machines
 from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import ScriptedServer, hearing, scripted_server
 from support.settings import settings
 
-from journal.clock import to_text
+from journal.clock import to_text, to_the_second
 from journal.errors import JournalAway
+from journal.reading.drain_at_work import DrainAtWork
 from journal.reading.drains_at_work import drains_at_work
 from uploader.commands.drain import _as_text
 from uploader.delivery import drain, outages
@@ -268,10 +270,14 @@ def test_who_has_claimed_the_rest_is_named_where_that_takes_too_long(
     ended = shared.drain(server.url, timing=Timing(lease=3600))
     [one] = ended.destinations
     [held] = one.held
+    [run] = shared.journal.report()
+    assert (run.targets[0].next_attempt_at or "") > to_text(later(60))
     assert (ended.exit_code, one.pending, held.owner, held.number) == (3, 1, "process 1 on gone", 1)
     assert to_text(later(60)) < held.until
     assert to_text(later(60)) < (one.next_attempt_at or "")
-    assert f"1 delivery claimed by process 1 on gone until {held.until}" in _as_text(ended, shared.journal.path)
+    assert f"1 delivery claimed by process 1 on gone until {to_the_second(held.until)}" in _as_text(
+        ended, shared.journal.path
+    )
 
 
 def test_a_server_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,3 +307,17 @@ def test_a_database_that_stays_away_leaves_work(tmp_path: Path) -> None:
     with machines(tmp_path) as run:
         code, printed, _ = run("a", "drain", "postgresql://lab@127.0.0.1:1/outbox", "--max-time", "0", "--json")
     assert (code, json.loads(printed)["exit_code"]) == (3, 3)
+
+
+def test_killed_drains_are_not_told_as_at_work_or_since_when_they_are_silent(shared: Recordings) -> None:
+    with closing(shared.journal.outbox()) as outbox:
+        for name, drain_ in {"here": DrainAtWork(pid=dead_pid()), "there": DrainAtWork(pid=1, host="lost")}.items():
+            told = json.dumps(asdict(drain_))
+            beat = {"host": drain_.host, "pid": drain_.pid, "version": "", "told": told}
+            outbox.drains.beat(name, **beat, now=outbox.now() - timedelta(seconds=60))
+        with outbox.begin(read_only=True) as connection:
+            [one] = drains_at_work(connection, outbox.now())
+
+    assert one.id == "there"
+    assert one.told.warnings[0].startswith(f"last heard of at {to_the_second(one.heartbeat_at)}")
+    assert "." not in one.told.in_words
