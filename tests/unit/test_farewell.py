@@ -69,6 +69,12 @@ def test_it_names_the_drain_that_goes_on() -> None:
             "prints to /journal/collect.log); should it end before, `collect` brings it in",
         ),
         (
+            [],
+            replace(DRAIN, warnings=("no place",)),
+            "this training is not all in postgresql://lab yet. The collector beside it (process 7) tries again and "
+            "again: no place. Should it end before, `collect` brings it in",
+        ),
+        (
             None,
             None,
             "not all of this training is in the journal; `collect` takes in what is beside it, and brings it in",
@@ -78,4 +84,4 @@ def test_it_names_the_drain_that_goes_on() -> None:
 def test_the_last_line_of_a_training_into_a_shared_journal(
     arrived: list[Arrived] | None, collector: DrainAtWork | None, line: str
 ) -> None:
-    assert farewell_into("postgresql://lab", arrived, "collect", collector) == line
+    assert farewell_into("postgresql://lab", arrived, "collect", collector, has_library=True) == line
