@@ -50,10 +50,14 @@ class Ended:
         """The exit code of a drain of this journal alone."""
         if isinstance(self.result, Summary):
             return self.result.exit_code
-        from journal.errors import JournalAway
+        from journal.errors import JournalAway, JournalReadOnly
 
-        remains = (DrainLocked, JournalAway)
-        codes = ((SettingsError, USAGE), (CredentialsRefused, NO_CREDENTIALS), (remains, WORK_REMAINS))
+        codes: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], int]] = (
+            (SettingsError, USAGE),
+            (CredentialsRefused, NO_CREDENTIALS),
+            (JournalReadOnly, JOURNAL_UNUSABLE),  # it stays so until a failover, or a person, changes that
+            ((DrainLocked, JournalAway), WORK_REMAINS),
+        )
         return next((code for kind, code in codes if isinstance(self.result, kind)), JOURNAL_UNUSABLE)
 
 

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from support.journals import bench
 from support.postgres_server import change, empty_journal
 
+from journal.errors import JournalAway, JournalReadOnly
 from uploader.__main__ import main
+from uploader.commands.drain_runner import Ended
 
 
 @pytest.fixture
@@ -68,6 +70,11 @@ def test_a_database_that_takes_no_writes_is_no_primary(read_only: str, node: Pat
     assert "name the primary server" in printed
     assert "is a standby, or this database is read-only" in found_by_doctor(read_only)
     assert told("status", "--journal", read_only)[0] == 0  # it only looks
+
+
+def test_a_drain_of_a_standby_ends_as_one_of_a_journal_that_cannot_be_used() -> None:
+    ends = [Ended(Path("/journal"), error).exit_code for error in (JournalReadOnly("x"), JournalAway("x"))]
+    assert ends == [1, 3]
 
 
 def test_a_user_without_rights_is_told_which(stranger: str) -> None:
