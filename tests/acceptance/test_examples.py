@@ -77,7 +77,8 @@ def query(home: dict[str, str], text: str) -> list[tuple]:
 
 def test_each_example_is_listed() -> None:
     listed = set(re.findall(r"\]\((.+?)\)", (EXAMPLES / "README.md").read_text()))
-    assert listed == {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+    files = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*") if path.is_file()}
+    assert listed == {name for name in files if "__pycache__" not in name} - {"README.md"}
 
 
 @pytest.mark.training

@@ -229,7 +229,8 @@ class Drain:
     def _begin(self) -> None:
         self._maintenance.begin()
         # With the lock, what a killed drain held is free. And a person who starts one wants no old backoff.
-        self._outbox.claims.take_over(self._outbox.now(), is_alone=not self._outbox.is_shared)
+        if not self._outbox.is_shared:  # others' claims there are theirs
+            self._outbox.claims.take_over(self._outbox.now())
         self._look_around()
 
     def _unbind(self) -> None:
