@@ -73,8 +73,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {TESTS / name: rank for rank, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: min(ranks.get(folder, len(ranks)) for folder in item.path.parents))
     for item in items:
+        if _is_on_postgres(item):
+            item.add_marker("postgres")
         if STAND_ON_UPSTREAM.intersection(getattr(item, "fixturenames", ())) or item.get_closest_marker("training"):
             item.add_marker("upstream")
+
+
+def _is_on_postgres(item: pytest.Item) -> bool:
+    """Return whether a test uses a shared journal: one of its folder, or one that runs on both engines."""
+    params = getattr(item, "callspec", None)
+    return item.path.parent.name == "shared" or (params is not None and params.params.get("engine") == "postgres")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from support.scripted_server import (
 from journal.checkpoints.blobs import Snapshot
 from journal.clock import from_text, utc_now
 from journal.outbox.claims import Wanted
-from uploader.delivery import drain
+from uploader.delivery import outages
 from uploader.delivery.timing import Timing
 from uploader.run_folder.model_file import CHECKPOINTS
 from uploader.server.running import running
@@ -634,7 +634,7 @@ def test_a_journal_that_is_busy_for_a_while_does_no_harm(
         options = {"isolation_level": None, "check_same_thread": False}
         with closing(sqlite3.connect(journals.journal.database, **options)) as blocker:
             server.script = script
-            monkeypatch.setattr(drain._LOG, "warning", lambda *_: blocker.rollback())
+            monkeypatch.setattr(outages._LOG, "warning", lambda *_: blocker.rollback())
             assert journals.drain(server.url).exit_code == 0
             assert locked.is_set()
     assert sorted(each["event"] for each in server.bodies("/metrics")).count("epoch_end") == 3
