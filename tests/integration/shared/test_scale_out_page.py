@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from uploader.__main__ import main
@@ -41,9 +40,10 @@ def blocks(page: Path) -> str:
 def parsed(command: str) -> dict[str, Any]:
     """Return the values of a command's options, as the command would be given them."""
     name, *arguments = shlex.split(command)
-    found = main.get_command(click.Context(main), name)
+    above = main.make_context("uploader", [name])  # a command keeps the names of its help option from its first context
+    found = main.get_command(above, name)
     assert found is not None
-    return found.make_context(name, arguments).params
+    return found.make_context(name, arguments, parent=above).params
 
 
 def compose() -> dict[str, Any]:
