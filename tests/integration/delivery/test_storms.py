@@ -8,16 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from queue import SimpleQueue
 
 import pytest
+from support.clocks import TwoClocks
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, ScriptedServer, free_port
 from support.settings import settings
 
-from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from uploader.connecting import connect
 from uploader.delivery.attempt import Finished
@@ -37,26 +36,12 @@ LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 
 @dataclass
-class Clock:
-    """A time that passes when it is told to; it begins after everything that a test sets up."""
-
-    began: datetime = field(default_factory=lambda: utc_now() + timedelta(hours=1))
-    seconds: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def utc_now(self) -> datetime:
-        return self.began + timedelta(seconds=self.seconds)
-
-
-@dataclass
 class SteppedDrain:
     """The parts of a drain that decide when something is sent, on a clock of their own."""
 
     journals: Recordings
     outbox: Outbox
-    clock: Clock
+    clock: TwoClocks
     random: random.Random
     attempts: list[float] = field(default_factory=list)
 
@@ -125,7 +110,7 @@ def drain(journals: Recordings, server: ScriptedServer) -> Iterator[SteppedDrain
             "FROM sessions, n",
             [EPOCHS],
         )
-    clock = Clock()
+    clock = TwoClocks()
     server.requests.clear()
     with closing(journals.journal.outbox()) as outbox:
         outbox.now = clock.utc_now

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -18,8 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy.event import listen, remove
 from support.journals import change, dead_pid, later, until, url_of
 from support.machines import machines
-from support.recordings import KEY, Recordings, recordings
-from support.scripted_server import ScriptedServer, hearing, scripted_server
+from support.recordings import KEY, Recordings
+from support.scripted_server import ScriptedServer, hearing
 from support.settings import settings
 
 from journal.clock import to_text, to_the_second
@@ -33,18 +32,6 @@ from uploader.delivery.drain_options import DrainOptions
 from uploader.delivery.timing import Timing
 
 RUNS, EPOCHS, DRAINS = 8, 6, 4
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal", "postgres") as opened:
-        yield opened
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as running:
-        yield running
 
 
 def at_once(shared: Recordings, url: str, number: int, **options: object) -> list[int]:

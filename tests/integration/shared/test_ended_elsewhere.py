@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.journals import change, dead_pid
 from support.recordings import Recordings, Training, recordings
-from support.scripted_server import ScriptedServer, scripted_server
+from support.scripted_server import ScriptedServer
 
 from journal.collecting.collecting import Collecting
 
@@ -17,18 +17,6 @@ from journal.collecting.collecting import Collecting
 def node(tmp_path: Path) -> Iterator[Recordings]:
     with recordings(tmp_path / "node") as opened:
         yield opened
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "shared", "postgres") as opened:
-        yield opened
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as running:
-        yield running
 
 
 def collected(node: Recordings, shared: Recordings) -> Training:

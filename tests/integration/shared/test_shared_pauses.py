@@ -6,18 +6,17 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from support.clocks import TwoClocks
 from support.recordings import KEY, Recordings, recordings
-from support.scripted_server import Reply, ScriptedServer, received, scripted_server
+from support.scripted_server import Reply, ScriptedServer, received
 from support.settings import settings
 
-from journal.clock import utc_now
 from journal.outbox.outbox import Outbox
 from uploader.connecting import connect
 from uploader.delivery.attempt import Finished
@@ -30,24 +29,10 @@ from uploader.delivery.shared_pauses import SharedPauses
 DRAINS, RUNS, EPOCHS, LEASE = 3, 2, 6, 60.0
 
 
-@dataclass
-class Clock:
-    """A time that passes when it is told to; it begins after everything that a test sets up."""
-
-    began: datetime = field(default_factory=lambda: utc_now() + timedelta(hours=1))
-    seconds: float = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def utc_now(self) -> datetime:
-        return self.began + timedelta(seconds=self.seconds)
-
-
 class SteppedDrain:
     """The parts of a drain that decide when something is sent."""
 
-    def __init__(self, shared: Recordings, outbox: Outbox, clock: Clock, number: int, url: str) -> None:
+    def __init__(self, shared: Recordings, outbox: Outbox, clock: TwoClocks, number: int, url: str) -> None:
         self.outbox, self.clock = outbox, clock
         outbox.now = clock.utc_now
         self.attempts: list[float] = []
@@ -94,7 +79,7 @@ class Team:
     """Several of them, which take turns."""
 
     drains: list[SteppedDrain]
-    clock: Clock
+    clock: TwoClocks
 
     def go_on(self, seconds: float) -> None:
         until = self.clock.seconds + seconds
@@ -110,12 +95,6 @@ class Team:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with scripted_server() as running:
-        yield running
-
-
-@pytest.fixture
 def team(tmp_path: Path, server: ScriptedServer) -> Iterator[Team]:
     with ExitStack() as stack:
         shared = stack.enter_context(recordings(tmp_path / "journal", "postgres"))
@@ -127,7 +106,7 @@ def team(tmp_path: Path, server: ScriptedServer) -> Iterator[Team]:
             for number in range(EPOCHS):
                 training.epoch(number)
         server.requests.clear()
-        clock = Clock()
+        clock = TwoClocks()
         outboxes = [stack.enter_context(closing(shared.journal.outbox())) for _ in range(DRAINS)]
         drains = [SteppedDrain(shared, one, clock, number, server.url) for number, one in enumerate(outboxes)]
         yield Team(drains, clock)
