@@ -81,11 +81,6 @@ class RunReport:
     last_sign_at: str = ""
     save_dir: str = ""
 
-    @property
-    def is_end_unknown(self) -> bool:
-        """Whether its last process recorded no end, so that nobody knows how far it was trained."""
-        return self.state == "interrupted"
-
 
 def make_report(connection: Connection, now: datetime, run_id: str | None = None) -> list[RunReport]:
     """Return a report of each run, oldest first.
