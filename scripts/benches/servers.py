@@ -32,6 +32,8 @@ def _response(answer: object, status: str = "200 OK") -> bytes:
 
 _RESPONSE = _response({"received": True})
 _REGISTRATION = b'"training_started"'
+_UPLOAD = b"/models/upload "
+_LONGEST_LINE = 100  # of a request's first
 _REFUSAL = _response({"error": "Too many requests"}, "429 Too Many Requests")
 
 
@@ -141,17 +143,19 @@ class _Answering(asyncio.Protocol):
         self._received += data
         while (length := self._request_length()) and len(self._received) >= length:
             is_question = self._received.startswith(b"GET " + COUNTS.encode())
-            is_registration = _REGISTRATION in self._received[:length]
-            self._received = self._received[length:]
-            answer = _response(self._bucket.counts) if is_question else self._answer(is_registration=is_registration)
-            self._transport.write(answer)
+            request, self._received = self._received[:length], self._received[length:]
+            self._transport.write(_response(self._bucket.counts) if is_question else self._answer(request))
 
-    def _answer(self, *, is_registration: bool) -> bytes:
+    def _answer(self, request: bytes) -> bytes:
         if not self._bucket.accepts():
             return _REFUSAL
-        if is_registration:  # runs are told apart by what the platform calls them
-            name = f"bench-{self._bucket.counts['accepted']}"
+        number = self._bucket.counts["accepted"]
+        if _REGISTRATION in request:  # runs are told apart by what the platform calls them
+            name = f"bench-{number}"
             return _response({"received": True, "modelId": name, "runId": name})
+        if _UPLOAD in request[:_LONGEST_LINE]:
+            host, port = self._transport.get_extra_info("sockname")
+            return _response({"uploadUrl": f"http://{host}:{port}/put/{number}", "gcsPath": f"put/{number}"})
         return _RESPONSE
 
     def _request_length(self) -> int:
