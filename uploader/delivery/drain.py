@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,25 +23,23 @@ from journal import Journal
 from journal.clock import to_text
 from journal.errors import JournalAway, JournalUnavailable
 from journal.outbox import run_results
+from journal.outbox.claims import HeldElsewhere
 from journal.outbox.outbox import Outbox
 from journal.outbox.run_results import Results
 from uploader.delivery.completion import Completion
-from uploader.delivery.drain_lock import lock_when_free
 from uploader.delivery.drain_options import DrainOptions
-from uploader.delivery.feed import Feed
 from uploader.delivery.finished_attempts import FinishedAttempts
 from uploader.delivery.journal_changes import rest_after
-from uploader.delivery.journal_maintenance import maintenance_of
+from uploader.delivery.journal_use import Using, journal_use
 from uploader.delivery.known_models import KnownModels
 from uploader.delivery.outages import PASSING, Outages
 from uploader.delivery.outcomes import Outcomes
-from uploader.delivery.presence import Presence, present
+from uploader.delivery.presence import Presence
 from uploader.delivery.progress import Progress, Silent
 from uploader.delivery.progress_telling import ProgressTelling
 from uploader.delivery.run_mirrors import RunMirrors
 from uploader.delivery.sender import Sender
 from uploader.delivery.sender_manager import SenderManager
-from uploader.delivery.shared_pauses import SharedPauses
 from uploader.delivery.summary import NOTHING_LEFT, DestinationResult, Summary, summarize
 from uploader.run_selection import choose_runs
 from uploader.settings import Settings
@@ -92,7 +90,6 @@ class Drain:
         Raises:
             SettingsError: A chosen run is not in the journal, or `options.to` is no URL.
         """
-        self._id = str(uuid.uuid4())
         self._journal = journal.on_connection_of(outbox)
         self._outbox = outbox
         self._options = options
@@ -110,18 +107,13 @@ class Drain:
             progress=self._progress,
             reread=reread,
         )
-        self._feed = Feed(
-            outbox,
-            self._run_ids,
-            options.timing.lease,
-            default_project=settings.default_project,
-            drain=self._id[:8] if journal.is_shared else "",
-        )
-        self._pauses = SharedPauses(outbox, self._id, options.timing.lease) if journal.is_shared else None
+        does_all = options.until_done and followed is None
+        using = Using(str(uuid.uuid4()), options, self._run_ids, settings.default_project, is_background=does_all)
+        use = journal_use(self._journal, outbox, using)
+        self._at_work, self._feed, self._maintenance = use.at_work, use.feed, use.maintenance
         self._outcomes = Outcomes(outbox, random.random, options.timing.first_wait, options.timing.reopen)
         self._mirrors = RunMirrors(journal.path)
         self._known_models = KnownModels(outbox, self._mirrors)
-        self._maintenance = maintenance_of(self._journal, outbox, options.timing.intake)
         self._next_look = self._next_renewal = self._next_fold = 0.0
         self._telling = ProgressTelling(self._journal, self._outcomes, self._progress, self._run_ids)
         self._deadline = math.inf
@@ -180,7 +172,7 @@ class Drain:
         """
         began = time.monotonic()
         self._deadline = began + (math.inf if self._options.max_time is None else self._options.max_time)
-        with self._at_work() as held:
+        with self._at_work(self._may_wait) as held:
             try:
                 self._prepare()
                 self._deliver(held)
@@ -192,16 +184,6 @@ class Drain:
                 held.note_stop()
             self._unbind()
             return summary
-
-    def _at_work(self) -> AbstractContextManager[Presence]:
-        """Hold the journal's lock; a watching drain waits for another one to end, unless that one does its work.
-
-        A shared journal has none: many drains work on it.
-        """
-        does_all = self._options.until_done and self._followed is None
-        if self._journal.is_shared:
-            return present(self._outbox, self._id, is_background=does_all, log=self._options.log)
-        return lock_when_free(self._journal.path, self._may_wait, is_background=does_all, log=self._options.log)
 
     def _may_wait(self) -> bool:
         return self._options.watch and time.monotonic() < self._deadline and not self._stopping.wait(TICK_SECONDS)
@@ -228,9 +210,6 @@ class Drain:
 
     def _begin(self) -> None:
         self._maintenance.begin()
-        # With the lock, what a killed drain held is free. And a person who starts one wants no old backoff.
-        if not self._outbox.is_shared:  # others' claims there are theirs
-            self._outbox.claims.take_over(self._outbox.now())
         self._look_around()
 
     def _unbind(self) -> None:
@@ -254,16 +233,17 @@ class Drain:
 
     def _lasting(self, work: Callable[[], T]) -> T:
         """Return what some work on the journal comes to, also if its server is away for a while."""
-        return self._outages.through(work) if self._journal.is_shared else work()
+        while True:
+            try:
+                return work()
+            except JournalAway as error:
+                self._outages.wait_out(error)
 
     def _close(self) -> None:
         self._senders.close(ABORT_SECONDS)
-        if self._pauses:
-            self._pauses.close()
         self._progress.close()
         self._mirrors.close()
-        self._mark_newest()
-        self._maintenance.end()
+        self._maintenance.end(self._delivered)
 
     def _summary(self, seconds: float) -> Summary:
         runs = [run for run in self._journal.report() if self._run_ids is None or run.id in self._run_ids]
@@ -277,8 +257,7 @@ class Drain:
         return replace(summary, left_beside=left).refusing(self._known_models.conflicts)
 
     def _result_of(self, sender: Sender) -> DestinationResult:
-        held = tuple(self._feed.held_elsewhere(sender)) if self._journal.is_shared else ()
-        wait = self._wait_for(sender)
+        wait, held = self._outlook(sender)
         due = None if wait == math.inf else to_text(self._outbox.now() + timedelta(seconds=wait))
         return self._outcomes.of(sender, due, held)
 
@@ -323,12 +302,7 @@ class Drain:
                 self._look_around()
                 self._senders.keep_alive()
             self._maintenance.take_in()
-        if self._pauses:
-            self._pauses.exchange(self._senders)
-        for sender in self._senders:
-            self._feed.fill(sender)
-        if self._pauses:
-            self._pauses.give_back(self._senders)
+        self._feed.fill_all([*self._senders])
 
     def _look_around(self) -> None:
         began = time.monotonic()
@@ -348,11 +322,11 @@ class Drain:
         open_senders = [sender for sender in self._senders if sender.closed is None]
         if left == math.inf:
             open_senders = [sender for sender in open_senders if not sender.is_unreachable]
-        wait = min((self._wait_for(sender) for sender in open_senders), default=math.inf)
+        wait = min((self._outlook(sender)[0] for sender in open_senders), default=math.inf)
         longest = WORTH_WAITING if left == math.inf else left
-        if self._journal.is_shared and wait <= longest:  # others may deliver it meanwhile, or renew their leases
-            wait = min(wait, TICK_SECONDS)
-        return None if wait > longest else max(wait, self._options.timing.shortest_wait)
+        if wait > longest:
+            return None
+        return max(min(wait, self._feed.news_within), self._options.timing.shortest_wait)
 
     def _is_done(self, held: Presence) -> bool:
         return self._options.until_done and not self._senders.in_flight() and self._completion.is_reached(held)
@@ -364,13 +338,16 @@ class Drain:
     def _is_work_left(self) -> bool:
         return any(one.state not in NOTHING_LEFT for one in self._summary(0.0).destinations)
 
-    def _wait_for(self, sender: Sender) -> float:
-        """Return the seconds until something can be sent: 0 for now, infinity when nothing is pending."""
+    def _outlook(self, sender: Sender) -> tuple[float, tuple[HeldElsewhere, ...]]:
+        """Return the seconds until something can be sent, and what others hold.
+
+        It is 0 for now, and infinity when nothing is pending.
+        """
         if sender.closed:
-            return math.inf
-        due, now = self._feed.next_due(sender), self._outbox.now()
-        waits = (max(sender.paused_for(lane), (at - now).total_seconds(), 0.0) for lane, at in due.items())
-        return min(waits, default=math.inf)
+            return math.inf, ()
+        outlook, now = self._feed.outlook(sender), self._outbox.now()
+        waits = (max(sender.paused_for(lane), (at - now).total_seconds(), 0.0) for lane, at in outlook.due.items())
+        return min(waits, default=math.inf), outlook.held
 
     def _write(self) -> None:
         settled = self._outcomes.write()
@@ -390,11 +367,12 @@ class Drain:
         if time.monotonic() >= self._next_renewal:
             self._feed.renew(self._senders.in_flight())
             held.renew()
-            self._mark_newest()
+            self._maintenance.mark_newest(self._delivered)
             self._next_renewal = time.monotonic() + self._options.timing.renewal
         if time.monotonic() >= self._next_fold:
             rest = TICK_SECONDS if self._maintenance.fold() else FOLD_REST_SECONDS
             self._next_fold = time.monotonic() + rest
 
-    def _mark_newest(self) -> None:
-        self._maintenance.mark_newest(sum(self._outcomes.delivered.values()))
+    @property
+    def _delivered(self) -> int:
+        return sum(self._outcomes.delivered.values())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from typing import NamedTuple
 
-from journal.clock import from_text
 from journal.outbox.claims import HeldElsewhere, Wanted
 from journal.outbox.outbox import Outbox
 from journal.records import LANES, Claim, Known, Lane
@@ -19,8 +20,26 @@ from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity, Sender
 from uploader.delivery.timing import Timing
 
 
+class Outlook(NamedTuple):
+    """What waits for a destination.
+
+    Attributes:
+        due: When the next delivery of each lane is due, if one is pending; it may be past.
+        held: What other drains of a shared journal have claimed.
+    """
+
+    due: dict[Lane, datetime]
+    held: tuple[HeldElsewhere, ...] = ()
+
+
 class Feed:
-    """Keeps senders busy with the chosen runs' deliveries."""
+    """Keeps senders busy with the chosen runs' deliveries.
+
+    Attributes:
+        news_within: How many seconds to wait at most before looking again at what waits.
+    """
+
+    news_within = math.inf
 
     def __init__(
         self,
@@ -30,7 +49,7 @@ class Feed:
         clock: Callable[[], float] = time.monotonic,
         *,
         default_project: str = "",
-        drain: str = "",
+        owner_suffix: str = "",
     ) -> None:
         """Prepare.
 
@@ -40,7 +59,7 @@ class Feed:
             lease_seconds: How long a claim is ours without `renew`.
             clock: Seconds; never goes back.
             default_project: For runs that named none.
-            drain: Tells this drain from others of the same process; "" where there are none.
+            owner_suffix: Tells this drain from others of the same process, where there may be some.
         """
         self._default_project = default_project
         self._outbox = outbox
@@ -48,11 +67,15 @@ class Feed:
         self._is_short: dict[int, bool] = {}
         self._claims_made = {lane: count() for lane in LANES}
         self._lease_seconds = lease_seconds
-        # What others deliver of a shared journal may be newer than what was read of it here.
-        self._may_be_copy = not outbox.is_shared and outbox.copies.is_elsewhere()
+        self._may_be_copy = self._is_copy()
         self._known: dict[str, Known] = {}
         self._run_ids = run_ids
-        self._owner = f"process {os.getpid()} on {host_name()}{f' ({drain})' if drain else ''}"
+        self._owner = f"process {os.getpid()} on {host_name()}{owner_suffix}"
+
+    def fill_all(self, senders: Sequence[Sender]) -> None:
+        """Start as much as the senders have capacity for."""
+        for sender in senders:
+            self.fill(sender)
 
     def fill(self, sender: Sender) -> None:
         """Start as much as the sender has capacity for."""
@@ -95,22 +118,14 @@ class Feed:
         """
         self._outbox.claims.let_go_of_unknown(self._owner, held, now=self._outbox.now())
 
-    def next_due(self, sender: Sender) -> Mapping[Lane, datetime]:
-        """Return when the next delivery of each lane is due, if one is pending; it may be past.
-
-        What another drain of a shared journal has claimed is due when its lease runs out.
-        """
+    def outlook(self, sender: Sender) -> Outlook:
+        """Return what waits for a sender's destination."""
         now = self._outbox.now()
-        due = self._outbox.claims.next_due(sender.destination.id, now=now, run_ids=self._run_ids)
-        if self._outbox.is_shared:
-            for one in self.held_elsewhere(sender):
-                until = from_text(one.until)
-                due[one.lane] = min(due.get(one.lane, until), until)
-        return due
+        return Outlook(self._outbox.claims.next_due(sender.destination.id, now=now, run_ids=self._run_ids))
 
-    def held_elsewhere(self, sender: Sender) -> Sequence[HeldElsewhere]:
-        """Return what other drains of a shared journal have claimed."""
-        return self._outbox.claims.held_elsewhere(sender.destination.id, owner=self._owner, run_ids=self._run_ids)
+    def _is_copy(self) -> bool:
+        """Return whether the journal may be an older copy, so that a platform may know more of a run than it does."""
+        return self._outbox.copies.is_elsewhere()
 
     def _claim(self, destination_id: int, capacity: Capacity) -> list[Claim]:
         claims = self._outbox.claims.take(

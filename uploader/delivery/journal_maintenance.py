@@ -84,17 +84,30 @@ class JournalMaintenance:
                 self._outbox.copies.mark_newest()
                 self._marked = delivered
 
-    def end(self) -> None:
-        """Leave a small log behind, if that can be."""
+    def end(self, delivered: int = 0) -> None:
+        """Mark it as `mark_newest` does, and leave a small log behind, if that can be."""
+        self.mark_newest(delivered)
         with suppress(JournalUnavailable):
             self._outbox.fold_wal()
+
+
+class LockedMaintenance(JournalMaintenance):
+    """What a drain does for a journal whose lock it holds."""
+
+    def begin(self) -> None:
+        """Do what is done for any, and let all be tried at once that is claimed, or waits.
+
+        With the lock, what a killed drain had claimed is free. And a person who starts one wants no old backoff.
+        """
+        super().begin()
+        self._outbox.claims.take_over(self._outbox.now())
 
 
 class SharedMaintenance(JournalMaintenance):
     """What a drain does for a shared journal: nothing is left beside it, and the server looks after the rest."""
 
     def begin(self) -> None:
-        """Note which trainings were interrupted; of many drains one does each."""
+        """Note which trainings were interrupted; of many drains one does each. Claims here are others'."""
         self._next_intake = time.monotonic() + self._intake_seconds
         self._journal.note_interrupted()
 
@@ -114,17 +127,5 @@ class SharedMaintenance(JournalMaintenance):
     def mark_newest(self, delivered: int) -> None:
         """Do nothing: an older copy of a server's database is no journal that somebody drains beside this one."""
 
-    def end(self) -> None:
+    def end(self, delivered: int = 0) -> None:
         """Do nothing."""
-
-
-def maintenance_of(journal: Journal, outbox: Outbox, intake_seconds: float) -> JournalMaintenance:
-    """Return what a drain does for a journal.
-
-    Args:
-        journal: The drain's, on the connection of its outbox.
-        outbox: The drain's.
-        intake_seconds: How often to do it.
-    """
-    kind = SharedMaintenance if journal.is_shared else JournalMaintenance
-    return kind(journal, outbox, intake_seconds)

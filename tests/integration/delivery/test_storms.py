@@ -87,7 +87,7 @@ class SteppedDrain:
         until = self.clock.seconds + seconds
         while self.clock.seconds < until:
             self.send()
-            due = self.feed.next_due(self.sender).get("message")
+            due = self.feed.outlook(self.sender).due.get("message")
             assert due is not None
             waits = (self.sender.paused_for("message"), (due - self.clock.utc_now()).total_seconds(), 0.05)
             self.clock.seconds += max(waits)

@@ -20,10 +20,10 @@ from support.settings import settings
 from journal.outbox.outbox import Outbox
 from uploader.connecting import connect
 from uploader.delivery.attempt import Finished
-from uploader.delivery.feed import Feed
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Silent
 from uploader.delivery.sender import Sender, SenderContext
+from uploader.delivery.shared_feed import SharedFeed
 from uploader.delivery.shared_pauses import SharedPauses
 
 DRAINS, RUNS, EPOCHS, LEASE = 3, 2, 6, 60.0
@@ -53,15 +53,13 @@ class SteppedDrain:
             clock=clock.monotonic,
         )
         self.sender = Sender(destination, context)
-        self.feed = Feed(outbox, None, LEASE, clock.monotonic, drain=str(number))
-        self.outcomes = Outcomes(outbox, chance.random)
         self.pauses = SharedPauses(outbox, f"drain {number}", LEASE, clock.monotonic)
+        self.feed = SharedFeed(outbox, None, self.pauses, LEASE, clock.monotonic, drain=str(number))
+        self.outcomes = Outcomes(outbox, chance.random)
 
     def step(self) -> None:
         """Send what may be sent at this moment, and take down what came of it."""
-        self.pauses.exchange([self.sender])
-        self.feed.fill(self.sender)
-        self.pauses.give_back([self.sender])
+        self.feed.fill_all([self.sender])
         while self.sender.in_flight:
             finished = self._results.get(timeout=100)
             assert finished is not None
@@ -156,7 +154,7 @@ def test_a_drain_with_nothing_to_send_lets_another_ask(team: Team, server: Scrip
     server.script = lambda _: Reply(429, headers={"Retry-After": "10"})
     team.go_on(9)
     idle = team.drains[1]
-    idle.feed = Feed(idle.outbox, ["no run"], LEASE, team.clock.monotonic, drain="idle")
+    idle.feed = SharedFeed(idle.outbox, ["no run"], idle.pauses, LEASE, team.clock.monotonic, drain="idle")
     team.drains.insert(0, team.drains.pop(1))
     server.script = received
     team.go_on(100)
