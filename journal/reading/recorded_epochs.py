@@ -115,7 +115,7 @@ def _read(connection: Connection, ids: Sequence[int]) -> list[RecordedEpoch]:
     found = {row.id: row for row in connection.execute(_PAYLOADS, {"ids": json.dumps([*ids])})}
     rows = [found[id] for id in ids]
     told = _parsed([row.payload for row in rows])
-    epochs = (_epoch(each, row.created_at) for each, row in zip(told, rows, strict=True))
+    epochs = (epoch_of(each, row.created_at) for each, row in zip(told, rows, strict=True))
     return [one for one in epochs if one is not None]
 
 
@@ -151,10 +151,16 @@ def recorded_epoch(payload: str, recorded_at: str) -> RecordedEpoch | None:
         payload: The event's.
         recorded_at: When it was recorded, ISO.
     """
-    return _epoch(_parsed_alone(payload), recorded_at)
+    return epoch_of(_parsed_alone(payload), recorded_at)
 
 
-def _epoch(told: Any, recorded_at: str) -> RecordedEpoch | None:
+def epoch_of(told: Any, recorded_at: str) -> RecordedEpoch | None:
+    """Return what the parsed payload of an epoch tells; None where it cannot be read.
+
+    Args:
+        told: The payload.
+        recorded_at: When it was recorded, ISO.
+    """
     try:
         fitness = told.get("fitness")
         return RecordedEpoch(

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from journal.kinds import EPOCH, MEDIA, SYSTEM_METRICS
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
+from journal.reading.measured_epochs import Measured, measured
 from journal.reading.non_numbers import other_epochs
-from journal.reading.recorded_epochs import RecordedEpoch, grown_epochs, newest_epochs
-from journal.schema.neutral import number
+from journal.reading.recorded_epochs import newest_epochs
 from journal.schema.tables import RANK
 
 _OTHERS = 500
@@ -28,31 +28,17 @@ _SAMPLES = text(
 )
 _MEDIA = text(f"SELECT count(DISTINCT key) FROM events WHERE run_id = :run AND kind = '{MEDIA}'")  # noqa: S608 - a name
 _LAST = text("SELECT coalesce(max(id), 0) FROM events WHERE run_id = :run")
-_BEST = text(
-    f"""
-    SELECT {number("e.key")} FROM events e JOIN sessions s ON s.id = e.session_id
-    WHERE e.run_id = :run AND e.kind = '{EPOCH}' AND json_valid(e.payload)
-      AND json_type(e.payload, '$.fitness') IN ('integer', 'real')
-    ORDER BY CAST(json_extract(e.payload, '$.fitness') AS DOUBLE PRECISION) DESC, {RANK} LIMIT 1
-    """  # noqa: S608 - names of this package
-)
 
 
 @dataclass(frozen=True)
-class RunCurves:
+class RunCurves(Measured):
     """What a run has measured, or what of it is new.
 
     Attributes:
         last: Id of its last event.
-        epochs: Those that were trained, in their order.
-        evaluation: The final evaluation, new or not; None if there is none.
-        best: The epoch of the best fitness; None where none was told.
     """
 
     last: int
-    epochs: Sequence[RecordedEpoch]
-    evaluation: RecordedEpoch | None
-    best: int | None
 
 
 @dataclass(frozen=True)
@@ -91,13 +77,8 @@ def run_curves(connection: Connection, run_id: str, after: int) -> RunCurves:
         run_id: The run.
         after: Id of the event after which it is new; 0 for all.
     """
-    return _curves(connection, run_id, newest_epochs(connection, run_id), after)
-
-
-def _curves(connection: Connection, run_id: str, every: Sequence[Row[Any]], after: int) -> RunCurves:
-    epochs, evaluation = grown_epochs(connection, every, after)
-    best = connection.execute(_BEST, {"run": run_id}).scalar()
-    return RunCurves(last_event(connection, run_id), epochs, evaluation, best)
+    found = measured(connection, run_id, after)
+    return RunCurves(found.epochs, found.evaluation, found.best, last_event(connection, run_id))
 
 
 def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> RunGrowth:
@@ -110,8 +91,7 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
         lines: So many of the last lines of the console, or more, where it is told anew.
     """
     values = {"run": run_id, "after": after}
-    every = newest_epochs(connection, run_id)
-    curves = _curves(connection, run_id, every, after)
+    curves = run_curves(connection, run_id, after)
     console, is_later, is_cut = _console(connection, run_id, after, lines)
     return RunGrowth(
         last=curves.last,
@@ -123,7 +103,7 @@ def run_growth(connection: Connection, run_id: str, after: int, lines: int) -> R
         console_is_later=is_later,
         is_cut=is_cut,
         media=connection.execute(_MEDIA, values).scalar_one(),
-        others=[*other_epochs(connection, every, _OTHERS)],
+        others=[*other_epochs(connection, newest_epochs(connection, run_id), _OTHERS)],
     )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement, FromClause
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import String
+from sqlalchemy.types import String, Text
 
 
 class Upsert(_SqliteInsert):
@@ -100,3 +100,37 @@ def is_named(column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
     """
     value = func.json_each(bindparam(parameter)).table_valued("value").c.value
     return column.in_(select(value if isinstance(column.type, String) else cast(value, BigInteger)))
+
+
+class json_list(FunctionElement[str]):  # noqa: N801 - a function
+    """The values of all rows as a JSON list, in one order with the other lists of a statement; NULL of no rows."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(json_list)
+def _json_list(element: json_list, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_list, "postgresql")
+def _json_list_there(element: json_list, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST(json_agg({compiler.process(element.clauses, **options)}) AS TEXT)"
+
+
+class json_texts(FunctionElement[str]):  # noqa: N801 - a function
+    """The same of values that are JSON texts; NULL of no rows."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(json_texts)
+def _json_texts(element: json_texts, compiler: SQLCompiler, **options: Any) -> str:
+    return f"'[' || group_concat({compiler.process(element.clauses, **options)}) || ']'"
+
+
+@compiles(json_texts, "postgresql")
+def _json_texts_there(element: json_texts, compiler: SQLCompiler, **options: Any) -> str:
+    return f"'[' || string_agg({compiler.process(element.clauses, **options)}, ',') || ']'"

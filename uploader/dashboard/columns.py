@@ -24,9 +24,17 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
         times: When each happened, or empty.
         rows: The values of each, by name.
     """
-    told = {name: _numbers_of([row.get(name) for row in rows]) for name in dict.fromkeys(chain.from_iterable(rows))}
+    told = {name: _numbers_of(column) for name, column in _by_name(rows).items()}
     values = {name: column for name, column in told.items() if any(value is not None for value in column)}
     return Columns(list(at), list(times), values, gaps=_gaps(at, rows, values))
+
+
+def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values of rows by their names; most runs tell the same names in each, so that these need no look."""
+    shapes = dict.fromkeys(map(tuple, rows))
+    if len(shapes) == 1:
+        return dict(zip(*shapes, map(list, zip(*(row.values() for row in rows), strict=True)), strict=True))
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(shapes))}
 
 
 def _gaps(

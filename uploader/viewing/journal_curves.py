@@ -29,7 +29,7 @@ def curves_news(opened: Journal, run: ListedRun, known: RunNews | None) -> RunNe
     facts = _facts(run, found)
     return RunNews(
         cursor=_cursor(run, found, facts),
-        line=replace(run.line, epochs_done=len(found.epochs)),
+        line=replace(run.line, epochs_done=len(found.epochs.numbers)),
         facts=facts,
         epochs=columns_of(found),
     )
@@ -74,8 +74,4 @@ def _facts(run: ListedRun, found: RunCurves) -> RunFacts:
 
 def columns_of(found: RunCurves) -> Columns:
     """Return epochs as columns."""
-    return columns(
-        [one.epoch for one in found.epochs],
-        [one.recorded_at for one in found.epochs],
-        [one.metrics for one in found.epochs],
-    )
+    return columns(found.epochs.numbers, found.epochs.recorded_at, found.epochs.metrics)

@@ -54,7 +54,7 @@ def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -
         cursor=str(JournalCursor(growth.last, told_line, told_facts)),
         line=None if told_line == known.line else line,
         facts=None if is_known else facts,
-        progress=_progress(facts, growth) if is_known and growth.epochs else None,
+        progress=_progress(facts, growth) if is_known and growth.epochs.numbers else None,
         epochs=columns_of(growth),
         system=machine_columns(evenly(growth.samples, _SAMPLES)),
         console=console_text(growth.console),
@@ -78,7 +78,7 @@ def _facts(contents: RunContents, folder: Path, run: ListedRun, growth: RunGrowt
 
 
 def _progress(facts: RunFacts, growth: RunGrowth) -> Progress:
-    new = {one.epoch for one in growth.epochs}
+    new = {*growth.epochs.numbers}
     others = [one for one in facts.others if one.epoch in new]
     return Progress([one for one in facts.facts if one.label in MOVING], facts.best, others)
 

@@ -18,7 +18,7 @@ import journal
 from journal.clock import to_text
 from journal.kinds import CHECKPOINT, COMPLETE, CONSOLE, DETAIL, EPOCH, FAILED, MEDIA, REGISTRATION, SYSTEM_METRICS
 from journal.opening import open_shared
-from journal.reading import recorded_events, run_at_destination
+from journal.reading import measured_epochs, recorded_events, run_at_destination
 from journal.reading.run_gists import RunsReader
 from journal.reading.run_reader import RunReader, recorded_runs
 from journal.records import Outcome
@@ -69,8 +69,8 @@ def _broken(at: Bench) -> None:
 
 
 def _of_two_sessions(at: Bench) -> None:
-    _epoch(at, 0, {"train/loss": 2.0})
-    _epoch(at, 1, {"train/loss": 1.0})
+    _epoch(at, 0, {"train/loss": 2.0}, fitness=0.25)
+    _epoch(at, 1, {"train/loss": 1.0}, fitness=0.75)
     resumed = at.writer.start_session(at.run.id)
     at.writer.append(at.run.id, resumed, EPOCH, {"epoch": 1, "metrics": {"train/loss": 0.5}}, "1")
     at.writer.append(at.run.id, resumed, EPOCH, {"epoch": 5, "metrics": {"train/loss": 0.25}}, "5")
@@ -168,6 +168,15 @@ def test_is_the_same_as_of_a_file(both: list[journal.Journal], reading: str) -> 
 def _typed(value: object) -> str:
     """Return a text that tells 1 from True, and a number from one of another type, which compare as equal."""
     return pformat(value)
+
+
+def test_a_whole_run_is_measured_by_columns_as_it_is_by_rows(
+    both: list[journal.Journal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_columns = [_run(opened).curves() for opened in both]
+    monkeypatch.setattr(measured_epochs, "_records", lambda *_: None)
+    by_rows = [_run(opened).curves() for opened in both]
+    assert _typed(by_columns) == _typed(by_rows)
 
 
 @pytest.mark.parametrize("view", tables.VIEWS)

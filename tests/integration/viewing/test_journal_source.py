@@ -23,6 +23,7 @@ from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from journal.packs import archive, contents
 from journal.read_only import read_journal, reading
+from journal.reading import measured_epochs
 from journal.reading.run_reader import RunReader
 from journal.records import Outcome
 from uploader.dashboard import page_json
@@ -150,6 +151,31 @@ def test_a_comparison_reads_a_run_s_curves_and_reads_them_again_only_when_the_ru
     again = source.curves([key], {key: after})[key]
     assert [*again.epochs.at] == [0, 1, 3]
     assert not source.news(key, again.cursor).epochs.at
+
+
+def test_a_whole_run_is_read_by_columns_and_not_by_rows(
+    journals: Recordings, source: JournalSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = journals.begin()
+    for number in range(3):
+        epoch(training, number, 0.25)
+    monkeypatch.setattr(measured_epochs, "grown_epochs", lambda *_: pytest.fail("a row is made for each epoch"))
+    assert [*source.curves([training.run.id], {})[training.run.id].epochs.at] == [0, 1, 2]
+
+
+def test_what_an_epoch_told_before_it_was_trained_again_makes_it_no_best_one(
+    journals: Recordings, source: JournalSource
+) -> None:
+    first = journals.begin()
+    epoch(first, 0, 0.5)
+    since = source.news(first.run.id).cursor
+    epoch(first, 1, 0.75)
+    first.end("failed")
+    epoch(journals.begin(run_id=first.run.id), 1, 0.25)
+    whole, new = (source.news(first.run.id, cursor) for cursor in (None, since))
+    assert whole.facts is not None
+    assert new.facts is not None
+    assert (whole.facts.best, new.facts.best, [*new.epochs.values[MAP]]) == (0, 0, [0.25])
 
 
 @pytest.mark.parametrize(
