@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def view(place: Path | None, *, port: int, opens: bool) -> None:
 
     endings = caught_signals()
     with journal_errors("view", as_json=False), _source(place) as source:
+        gc.freeze()  # what is loaded by now stays: the collector need not look at it again whenever runs are read
         try:
             with serving(source, new_token(), port, on_exit=lambda: endings.put("failure")) as address:
                 click.echo(f"{source.title}\nOpen this in a browser: {address}\nCtrl-C ends it.")

@@ -24,15 +24,14 @@ class KeptNews:
             most: So many values of epochs are kept at most.
         """
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # threads that read at once would only hold each other up
         self._kept: dict[str, RunNews] = {}
 
     def of(self, source: RunSource, keys: Sequence[str]) -> Mapping[str, RunNews]:
         """Return what is known of runs; one is read only if it has changed since it was kept."""
         with self._lock:
             known = {key: self._kept[key] for key in keys if key in self._kept}
-        found = source.curves(keys, known)
-        with self._lock:
+            found = source.curves(keys, known)
             for key in keys:
                 self._kept.pop(key, None)
             self._kept |= found
