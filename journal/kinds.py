@@ -49,7 +49,9 @@ DATASET = "dataset"
 EPOCHS_TOGETHER = "metrics"
 """Kind of a delivery, and of no event: many epochs at once, by their numbers, as `metrics` of its body."""
 
-RunState = Literal["running", "finished", "cancelled", "failed", "interrupted"]
+RunState = Literal["running", "silent", "finished", "cancelled", "failed", "interrupted"]
+GOING_ON: frozenset[RunState] = frozenset({"running", "silent"})
+"""States of trainings that go on, or may: more of them may come in."""
 SupersededBy = Literal["session", "kind", "key", "role"]
 
 

@@ -18,6 +18,7 @@ from journal.records import CANCELLED
 from journal.retention import prunable
 from journal.sessions.liveness import live_runs
 from journal.sessions.over import LAST_EVENT
+from journal.sessions.silent import open_elsewhere
 
 # Only of a session without an end its newest event is looked at: its time stands behind a payload that may be large.
 _HEARD = f"""
@@ -73,7 +74,8 @@ class RunOverview:
         created_at: ISO time.
         last_sign_at: When its training was last heard of, ISO.
         seconds: How long its sessions took until then, all together.
-        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed;
+        state: `running` while a session is alive; `silent` when nothing was heard of it lately, and it may go on where
+            that does not come in from; `interrupted` when no session is alive and it neither finished nor failed;
             `cancelled` when it ended after a platform had told it to stop.
         targets: What remains of it, by the id of each destination.
         pruned: Whether events were deleted, after delivery or by an eviction.
@@ -100,6 +102,13 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
     live, pruned = set(live_runs(connection, now)), prunable.pruned(connection)
     milestones = _milestones(connection)
     left, told_to_stop = remaining(connection, now), cancelled(connection)
+    rows = connection.execute(_RUNS).all()
+    states: dict[str, RunState] = {
+        row.id: run_state(milestones.get(row.id), row.outcome, row.id in live, was_cancelled=row.id in told_to_stop)
+        for row in rows
+    }
+    if "interrupted" in states.values():
+        states |= {run: "silent" for run in open_elsewhere(connection, now) if states[run] == "interrupted"}
     return [
         RunOverview(
             id=row.id,
@@ -109,13 +118,13 @@ def overview(connection: Connection, now: datetime) -> list[RunOverview]:
             created_at=row.created_at,
             last_sign_at=row.last_sign_at or row.created_at,
             seconds=round(row.seconds or 0.0, 3),
-            state=run_state(milestones.get(row.id), row.outcome, row.id in live, was_cancelled=row.id in told_to_stop),
+            state=states[row.id],
             targets=left.get(row.id, {}),
             pruned=row.id in pruned,
             forks=row.forks,
             unflushed=row.unflushed if row.id in live else 0,
         )
-        for row in connection.execute(_RUNS).all()
+        for row in rows
     ]
 
 
@@ -135,7 +144,7 @@ def cancelled(connection: Connection) -> frozenset[str]:
 
 
 def run_state(milestone: str | None, outcome: str | None, live: bool, *, was_cancelled: bool = False) -> RunState:
-    """Return the state that a run is in.
+    """Return the state that a run is in; one that is interrupted may only be silent.
 
     Args:
         milestone: Kind of its last milestone, None if there is none: the run is no training, or was pruned.

@@ -55,8 +55,7 @@ class RunReport:
         project: Slug, or None.
         name: Slug.
         created_at: ISO time.
-        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed;
-            `cancelled` when it ended after a platform had told it to stop.
+        state: See `journal.reading.overview.RunOverview`.
         epochs: How many epochs were trained; the final evaluation is none.
         events: How many events the journal holds.
         targets: One for each destination; none before the first drain when no destination was chosen.

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, text
 
 from journal.clock import utc_now
 from journal.errors import UnknownRow
+from journal.kinds import GOING_ON
 from journal.outbox.head_notes import ToldHead, signed_heads
 from journal.outbox.verifications import Verification, verifications
 from journal.reading.console_text import ConsoleChunk, console_chunk, console_chunk_ids, console_tail
@@ -184,7 +185,8 @@ class RunReader:
         with self._begin(read_only=True) as connection:
             ids = console_chunk_ids(connection, self._run_id, chunk_id)
             chunks = [console_chunk(connection, each) for each in ids]
-            return chunks, run_times(connection, self._run_id, utc_now()).is_live
+            times = run_times(connection, self._run_id, utc_now())
+            return chunks, times.is_live or times.state in GOING_ON
 
     def console_tail(self, lines: int) -> tuple[list[ConsoleChunk], int]:
         """Return the last chunks with so many lines, or a few more, and the id of the chunk that arrived last."""

@@ -9,13 +9,14 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from journal.clock import from_text, to_text
-from journal.kinds import FAILED, MILESTONES, REGISTRATION, RunState, listed
+from journal.kinds import FAILED, GOING_ON, MILESTONES, REGISTRATION, RunState, listed
 from journal.reading.overview import cancelled, run_state
 from journal.reading.remaining import page_of
 from journal.records import CANCELLED
 from journal.schema.tables import RANK
 from journal.sessions.liveness import live_sessions
 from journal.sessions.over import LAST_EVENT, last_sign
+from journal.sessions.silent import open_elsewhere
 
 _SESSIONS = text(
     f"""
@@ -44,10 +45,10 @@ class RunTimes:
     """When a run was trained, and how.
 
     Attributes:
-        state: `running` while a session is alive; `interrupted` when none is and it neither finished nor failed.
+        state: See `journal.reading.overview.RunOverview`.
         is_live: Whether a session is: one that has finished may still be writing.
         began_at: When its first session began, ISO; None for a run without one.
-        ended_at: When its last one ended, ISO, as far as is known; None while one goes on.
+        ended_at: When its last one ended, ISO, as far as is known; None while one goes on, or may.
         seconds: How long its sessions took, all together.
         sessions: How many of them there were.
         host: The machine of the last one.
@@ -82,14 +83,12 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
     live = set(live_sessions(connection, now))
     ends = [to_text(now) if row.id in live else last_sign(row, now) for row in rows]
     is_live = any(row.id in live for row in rows)
-    milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
+    state = _state(connection, run_id, rows[-1].outcome if rows else None, now, is_live=is_live)
     return RunTimes(
-        state=run_state(
-            milestone, rows[-1].outcome if rows else None, is_live, was_cancelled=run_id in cancelled(connection)
-        ),
+        state=state,
         is_live=is_live,
         began_at=rows[0].started_at if rows else None,
-        ended_at=None if is_live or not ends else max(ends),
+        ended_at=None if is_live or state in GOING_ON or not ends else max(ends),
         seconds=sum(_seconds(row.started_at, end) for row, end in zip(rows, ends, strict=True)),
         sessions=len(rows),
         host=rows[-1].host if rows else None,
@@ -98,6 +97,12 @@ def run_times(connection: Connection, run_id: str, now: datetime) -> RunTimes:
         models=_models(connection, run_id),
         is_cancelled=bool(connection.execute(_IS_CANCELLED, {"run": run_id, "kind": CANCELLED}).scalar()),
     )
+
+
+def _state(connection: Connection, run_id: str, outcome: str | None, now: datetime, *, is_live: bool) -> RunState:
+    milestone = connection.execute(_MILESTONE, {"run": run_id}).scalar()
+    state = run_state(milestone, outcome, is_live, was_cancelled=run_id in cancelled(connection))
+    return "silent" if state == "interrupted" and run_id in open_elsewhere(connection, now) else state
 
 
 def _seconds(begin: str, end: str) -> float:

@@ -25,9 +25,7 @@ from journal.sessions.over import LAST_EVENT, is_gone, last_sign
 
 _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
-# The last training session of each run, unless its interruption was recorded already.
-_LAST = text(
-    f"""
+LAST = f"""
     SELECT s.*, {LAST_EVENT} AS last_event_at FROM sessions s
     WHERE s.purpose IS NULL
       AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
@@ -35,7 +33,8 @@ _LAST = text(
       AND NOT EXISTS (SELECT 1 FROM sessions i WHERE i.run_id = s.run_id AND i.parent = s.uuid
                       AND i.purpose = '{INTERRUPTED}')
     """  # noqa: S608 - names of this package
-)
+"""The last training session of each run, unless its interruption was recorded already."""
+_LAST = text(LAST)
 # The last milestone of a run, in the order of the run.
 _LAST_WORD = text(
     f"""

@@ -22,6 +22,7 @@ UNPACKED = "unpacked"
 """The same, of runs from packs: who has packed them knows what became of their trainings, and silence tells nothing."""
 
 _PLACE = text("SELECT value FROM facts WHERE name = :name").bindparams(name=PLACE)
+_COLLECTED = text("SELECT uuid FROM sessions WHERE ended_at IS NULL AND uuid IN (SELECT session FROM collected)")
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,21 @@ class Origin:
 
     Attributes:
         place: The value of the fact; None if somebody has deleted it.
+        is_shared: Whether it is a shared journal, into which the sessions of many machines are brought as they go on.
+        collected: Uuids of the open sessions that were brought from journals; only asked for where packs came in, too.
     """
 
     place: str | None
+    is_shared: bool = False
+    collected: frozenset[str] = frozenset()
 
-    @property
-    def is_heard_of(self) -> bool:
-        """Whether heartbeats of sessions would come in, so that silence tells something."""
-        return self.place != UNPACKED
+    def is_heard_of(self, session: Row[Any]) -> bool:
+        """Return whether heartbeats of a session would come in, so that silence tells something.
+
+        Args:
+            session: With its `uuid`.
+        """
+        return self.place != UNPACKED or session.uuid in self.collected
 
     def has_written(self, session: Row[Any]) -> bool:
         """Return whether a session wrote to this journal itself, so that nothing of it is missing once it is dead.
@@ -50,4 +58,6 @@ class Origin:
 
 def origin(connection: Connection) -> Origin:
     """Return where a journal's sessions come from."""
-    return Origin(connection.execute(_PLACE).scalar())
+    place, is_shared = connection.execute(_PLACE).scalar(), connection.dialect.name != "sqlite"
+    has_packs = is_shared and place == UNPACKED
+    return Origin(place, is_shared, frozenset(connection.execute(_COLLECTED).scalars() if has_packs else ()))

@@ -29,7 +29,7 @@ LAST_EVENT = "(SELECT e.created_at FROM events e WHERE e.session_id = s.id ORDER
 _LAST = text(
     f"""
     SELECT r.id AS run_id, r.project, r.name, r.save_dir, r.created_at, s.generation, s.outcome,
-           s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, s.flushed_seq,
+           s.uuid, s.host, s.boot_id, s.pid, s.started_at, s.heartbeat_at, s.ended_at, s.flushed_seq,
            {LAST_EVENT} AS last_event_at, s.id AS session_id,
            EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.id
                    AND e.id > coalesce((SELECT min(t.planned_through) FROM targets t
@@ -129,7 +129,7 @@ def is_gone(session: Row[Any], now: datetime, where: Origin) -> bool:
     taken for dead when nothing of it came in for a day.
 
     Args:
-        session: A row of `sessions`, or what it has of `ended_at`, `host`, `boot_id`, `pid`, `flushed_seq`,
+        session: A row of `sessions`, or what it has of `uuid`, `ended_at`, `host`, `boot_id`, `pid`, `flushed_seq`,
             `started_at` and `heartbeat_at`, with its `LAST_EVENT` as `last_event_at`.
         now: The current time.
         where: Where the journal's sessions come from.
@@ -144,7 +144,7 @@ def is_gone(session: Row[Any], now: datetime, where: Origin) -> bool:
     last_sign = session.heartbeat_at
     if last_sign == session.started_at:  # it may have come out of a mirror, into which only events go
         last_sign = max(last_sign, session.last_event_at or "")
-    return where.is_heard_of and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
+    return where.is_heard_of(session) and bool(last_sign < to_text(now - SILENT_FOR_GOOD))
 
 
 def last_sign(session: Row[Any], now: datetime) -> str:

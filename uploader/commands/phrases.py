@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from journal.kinds import GOING_ON
 from uploader.addresses import shown
 from uploader.commands.spans import age
 from uploader.platforms.registry import DEFAULT, PLATFORMS
@@ -73,12 +74,14 @@ def on_epochs(
 
     if end_unknown:
         yield "its end is unknown: its process recorded none, and is gone or silent"
+    if state == "silent":
+        yield "nothing of it comes in, so whether it goes on is not known; after a day it counts as interrupted"
     if salvageable_epochs:
         how = (
             "`doctor --repair` takes them in" if state in {"finished", "cancelled"} else "the next drain takes them in"
         )
         yield f"{epochs_in_words(salvageable_epochs)} missing here, but in results.csv: {how}"
-    if missing_epochs and state == "running":
+    if missing_epochs and state in GOING_ON:
         yield f"{epochs_in_words(missing_epochs)} missing so far; the training looks for them when it ends"
     elif missing_epochs:
         yield f"{epochs_in_words(missing_epochs)} missing, and in no results.csv of the run that can be read here"

@@ -10,7 +10,7 @@ from itertools import pairwise
 import click
 
 from journal.clock import from_text
-from journal.kinds import CONVERSION, DATASET, FINAL
+from journal.kinds import CONVERSION, DATASET, FINAL, GOING_ON
 from journal.quantities import count, epoch_in_words, epochs_in_words, readable
 from journal.reading.delivery_records import DeliveryRecord
 from journal.reading.recorded_epochs import columns, trained_epochs
@@ -32,7 +32,14 @@ _CHECKPOINTS = 6
 _INTENT = 40
 _ASKED = {CONVERSION: "convert to {}", DATASET: "dataset {}"}
 _TELLING = {CONVERSION: "args", DATASET: "path"}
-_STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
+_STATES = {
+    "running": "cyan",
+    "silent": "yellow",
+    "finished": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+}
 _NOT_ARRIVED = ("dead", "pending", "claimed")
 _HAPPENED = "%Y-%m-%d %H:%M:%S"
 _SHORT_SHA, _WHOLE_SHA = 12, 64
@@ -103,9 +110,15 @@ def _when(contents: RunContents) -> str:
     times = contents.times
     if times.began_at is None:
         return "not yet"
-    end = "still running" if times.ended_at is None else f"to {_local(times.ended_at)}"
+    end = _end(contents)
     took = f"{times.sessions} sessions of {_span(times.seconds)} in all" if times.sessions > 1 else _span(times.seconds)
     return f"{_local(times.began_at)} {end}, {took}, on {times.host}"
+
+
+def _end(contents: RunContents) -> str:
+    if contents.times.state == "silent":
+        return f"and silent since {_local(contents.report.last_sign_at)}"
+    return "still running" if contents.times.ended_at is None else f"to {_local(contents.times.ended_at)}"
 
 
 def _epochs(contents: RunContents) -> str:
@@ -193,7 +206,8 @@ def _why_no_curves(contents: RunContents) -> str:
         return "no epoch here has a number to draw"
     if contents.report.pruned:
         return "no epochs are here; those of before were pruned"
-    return "no epoch has ended yet" if contents.times.is_live else "no epochs were recorded"
+    goes_on = contents.times.is_live or contents.times.state in GOING_ON
+    return "no epoch has ended yet" if goes_on else "no epochs were recorded"
 
 
 def _console(contents: RunContents, wanted: Wanted) -> Iterator[str]:

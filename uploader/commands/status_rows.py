@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from journal.kinds import GOING_ON
 from journal.quantities import readable
 from uploader.addresses import shown
 from uploader.commands.spans import age
@@ -133,7 +134,7 @@ def _differences(targets: Sequence[Remaining]) -> list[str]:
 
 
 def _arrived(state: str, targets: Sequence[Remaining], *, pruned: bool) -> str:
-    if state == "running":
+    if state in GOING_ON:
         return "delivered so far"
     if standing_of(state, targets) is Standing.VERIFIED:
         return f"verified {age(min(one.verification.verified_at for one in targets if one.verification))} ago"

@@ -13,7 +13,14 @@ from uploader.reports.standing import Standing
 _GAP = 2
 _SHORTEST_NAME = 16
 _LONGEST_NAME = 80  # also in a file or a pipe, which have room for any: one name would widen the lines of all
-_STATES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "cancelled": "yellow"}
+_STATES = {
+    "running": "cyan",
+    "silent": "yellow",
+    "finished": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+}
 _STANDINGS = {Standing.TROUBLE: "bold red", Standing.WAITING: "yellow", Standing.DELIVERED: "green"}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from journal.clock import to_the_second
 from journal.mirror.mirror_state import MirrorState, states
 from journal.next_steps import next_command
 from journal.quantities import count, readable
@@ -112,7 +113,8 @@ def settings_of_next_drain(state: JournalState) -> Settings | None:
 
 def _run(run: RunReport, view: JournalState, settings: Settings | None) -> str:
     name = f"{run.project}/{run.name}" if run.project else run.name
-    state = f"{run.state}, pruned; since then" if run.pruned else f"{run.state},"
+    told = f"silent since {to_the_second(run.last_sign_at)}" if run.state == "silent" else run.state
+    state = f"{told}, pruned; since then" if run.pruned else f"{told},"
     head = f"\n{name}  {run.id}\n  {state} {count(run.epochs, 'epoch')}, {count(run.events, 'event')}"
     targets = (_target(target, view.path, settings, run) for target in run.targets)
     lines = [*on_epochs(run.state, **epochs_of(run, view)), *oddities(run), *targets]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from journal.clock import to_the_second
+from journal.kinds import GOING_ON
 from journal.quantities import count
 from journal.reading.recorded_epochs import RecordedEpoch, trained_epochs
 from journal.reading.remaining import Remaining
@@ -90,8 +92,8 @@ def judge(condition: Condition, progress: RunProgress, best: Best, retry: str) -
 
 def _left(progress: RunProgress, live: Sequence[Remaining]) -> Judgement | None:
     """Return what is waited for before a run has arrived; None if it has."""
-    if progress.is_live or progress.run.state == "running":
-        return Judgement("waiting", "training", "it is still training")
+    if _goes_on(progress):
+        return _training(progress)
     if not live:
         return Judgement(
             "waiting", "nowhere", "it goes nowhere yet; the next drain sends it to the configured platform"
@@ -104,6 +106,17 @@ def _left(progress: RunProgress, live: Sequence[Remaining]) -> Judgement | None:
         files = count(progress.left_beside, "file")
         return Judgement("waiting", "beside", f"the next drain takes in {files} that it left beside the journal")
     return None
+
+
+def _goes_on(progress: RunProgress) -> bool:
+    return progress.is_live or progress.run.state in GOING_ON
+
+
+def _training(progress: RunProgress) -> Judgement:
+    if progress.run.state == "silent":
+        since = to_the_second(progress.run.last_sign_at)
+        return Judgement("waiting", "silent", f"it is silent since {since}, and may still be training")
+    return Judgement("waiting", "training", "it is still training")
 
 
 def _waits(one: Remaining) -> str:
@@ -152,7 +165,10 @@ def _compared(wanted: Comparison, progress: RunProgress, best: Best) -> Judgemen
         if told
         else _untold(wanted, best, pruned=progress.run.pruned)
     )
-    if progress.is_live or progress.run.state == "running":
+    if progress.run.state == "silent":
+        found = _training(progress)
+        return replace(found, why=f"{found.why}; {told}")
+    if _goes_on(progress):
         return Judgement("waiting", "unknown" if best.epochs and best.value is None else "training", told)
     again = "; if it is resumed, wait again" if progress.run.state == "interrupted" else ""
     return Judgement("never", "over", f"it is {progress.run.state}, and {told}{again}")

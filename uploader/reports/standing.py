@@ -6,6 +6,8 @@ from collections.abc import Collection
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from journal.kinds import GOING_ON
+
 if TYPE_CHECKING:
     from journal.reading.remaining import Remaining
 
@@ -46,7 +48,7 @@ def standing_of(state: str, targets: Collection[Remaining]) -> Standing:
             return Standing.TROUBLE
         is_live, waits = True, waits or bool(one.pending or one.unplanned)
         is_verified = is_verified and one.verification is not None and one.verification.is_verified
-    if state == "running":
+    if state in GOING_ON:
         return Standing.RUNNING
     if waits:
         return Standing.WAITING

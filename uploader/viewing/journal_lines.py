@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from journal.kinds import GOING_ON
 from journal.reading.overview import RunOverview
 from journal.reading.recorded_epochs import RecordedEpoch, trained_epochs
 from journal.reading.run_gists import RunGist
@@ -29,7 +30,7 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
         trouble="; ".join(_troubles(run, gist)) or None,
         tags=[str(tag) for tag in tags] if isinstance(tags, list) else [],
         started_at=run.created_at,
-        ended_at=None if run.state == "running" else run.last_sign_at,
+        ended_at=None if run.state in GOING_ON else run.last_sign_at,
         heard_at=run.last_sign_at,
         seconds=run.seconds,
         epochs_done=_done(gist, newest),

@@ -11,6 +11,7 @@ from typing import Any
 
 from journal import locations
 from journal.errors import JournalError
+from journal.kinds import GOING_ON
 from uploader.dashboard.run_source import UnknownRun
 from uploader.dashboard.shown import RunLine, RunNews
 from uploader.errors import SettingsError
@@ -95,7 +96,7 @@ class Panel:
         if html != self._shown:
             self._show(html)
             self._shown = html
-        is_running = bool(news and news.line and news.line.state == "running")
+        is_running = bool(news and news.line and news.line.state in GOING_ON)
         has_ended = self._was_running and not is_running
         self._was_running = is_running
         return has_ended
