@@ -52,6 +52,8 @@ class Flusher:
         self._begun = self._unanswered = 0
         self._error: OSError | None = None
         self._thread: threading.Thread | None = None
+        self._has_rest = threading.Lock()  # released to wake that thread
+        self._has_rest.acquire()
         self._is_closing = False
         self._released = threading.Lock()  # held once it is
 
@@ -85,9 +87,10 @@ class Flusher:
     def close(self) -> None:
         """Close the file once all is flushed that was written; nobody waits for that."""
         self._is_closing = True
-        if self._begun <= self.flushed == self.written:
+        is_over = self._begun <= self.flushed == self.written
+        if is_over:
             self._release()
-        else:
+        if self._thread is not None or not is_over:
             self._see_to_the_rest()
 
     def _take_turn(self, number: int, seconds: float) -> None:
@@ -134,18 +137,23 @@ class Flusher:
         self._unanswered += 1
 
     def _see_to_the_rest(self) -> None:
-        """Have a thread wait for what nobody waits for."""
+        """Have a thread wait for what nobody waits for; it stays, as to start one takes longer than to wake one."""
+        with suppress(RuntimeError):  # it is to wake already
+            self._has_rest.release()
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._catch_up, name="journal-flush-rest", daemon=True)
             with suppress(RuntimeError):  # the interpreter exits: whoever ends the journal waits
                 self._thread.start()
 
     def _catch_up(self) -> None:
-        with suppress(OSError):  # raised for the next one that waits
-            while self.flushed < self.written:
-                self.wait(self.written)
-        if self._is_closing:
-            self._release()
+        is_last = False
+        while not is_last:
+            self._has_rest.acquire()
+            is_last = self._is_closing  # asked before, as what was written last is to be flushed after it
+            with suppress(OSError):  # raised for the next one that waits
+                while self.flushed < self.written:
+                    self.wait(self.written)
+        self._release()
 
     def _release(self) -> None:
         if self._released.acquire(blocking=False):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.journals import until
 from support.slow_disks import SlowDisk, SlowFile
 
 from journal.storage import background_sync, flusher
@@ -60,6 +61,21 @@ def test_a_write_that_nobody_waits_for_any_longer_is_flushed(disk: SlowDisk, log
     disk.recover()
     assert second.wait()
     assert one.flushed == 2
+
+
+def test_one_thread_waits_for_all_that_nobody_waits_for_until_the_file_is_closed(disk: SlowDisk, log: Path) -> None:
+    one, threads = Flusher(log), list[threading.Thread | None]()
+    for _ in range(2):
+        assert not one.note().wait(0)
+        threads.append(one._thread)
+        disk.wait_for_flushes(len(threads))
+        disk.end()
+        until(lambda: one.flushed == one.written)
+    one.close()
+    assert threads[0] is not None
+    threads[0].join(60)
+    assert not threads[0].is_alive()
+    assert threads[1] is threads[0]
 
 
 def test_what_is_written_after_a_flush_began_waits_for_another_one(disk: SlowDisk, log: Path) -> None:
