@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
@@ -20,7 +21,7 @@ from support.alarms import Alarm, alarm_main, on_alarm, raising_on_alarm, repeat
 from support.journals import until
 
 from uploader.live.guard import guard
-from uploader.recording.serial_executor import SerialExecutor, bind_thread, executor, in_caller
+from uploader.recording.serial_executor import SerialExecutor, bind_thread, callback_begun_at, executor, in_caller
 
 ROOT = Path(__file__).parents[2]
 
@@ -509,6 +510,50 @@ next(generator)
 """
     ended = in_a_process(code)
     assert ended.stdout == "of a generator\ndone\n", ended.stderr
+
+
+def test_a_thread_that_is_kept_does_all_the_work_until_it_is_let_go(made: SerialExecutor) -> None:
+    threads: list[threading.Thread] = []
+
+    def note() -> None:
+        threads.append(threading.current_thread())
+
+    made.keep_thread()
+    for _ in range(3):
+        made.run(note)
+    assert len({*threads}) == 1
+    made.run(made.let_thread_go)
+    threads[0].join(60)
+    assert not threads[0].is_alive()
+
+
+def test_a_kept_thread_that_has_nothing_to_do_is_let_go(made: SerialExecutor) -> None:
+    threads: list[threading.Thread] = []
+    made.keep_thread()
+    made.keep_thread()
+    made.run(lambda: threads.append(threading.current_thread()))
+    made.let_thread_go()
+    made.run(lambda: threads.append(threading.current_thread()))
+    made.let_thread_go()
+    threads[0].join(60)
+    assert not threads[0].is_alive()
+    assert threads[0] is threads[1]
+
+
+def test_the_work_knows_since_when_it_is_waited_for(made: SerialExecutor) -> None:
+    told: list[float | None] = []
+
+    def work() -> None:
+        told.append(callback_begun_at())
+        another = threading.Thread(target=lambda: (bind_thread(made), told.append(callback_begun_at())))
+        another.start()  # nobody waits for it
+        another.join()
+
+    before = time.monotonic()
+    made.run(work)
+    assert told[0] is not None
+    assert before <= told[0] <= time.monotonic()
+    assert [told[1], callback_begun_at()] == [None, None]
 
 
 def test_no_thread_is_left(made: SerialExecutor) -> None:

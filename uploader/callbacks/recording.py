@@ -35,7 +35,7 @@ from uploader.live.platform_signals import PlatformSignals
 from uploader.live.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
-from uploader.recording.serial_executor import in_caller
+from uploader.recording.serial_executor import executor, in_caller
 from uploader.redacting import Redactor
 from uploader.run_folder.results_file import read_results_since
 
@@ -72,6 +72,7 @@ class Recording:
         self.signals = PlatformSignals(recorder.told, _log)
         self._begun_at = now_text()
         self._pid = os.getpid()
+        self._executor = executor()
         self._ending = threading.Lock()
         self._seen_failure: Failure | None = None
         self._is_built = self._is_training = False
@@ -96,6 +97,7 @@ class Recording:
 
     def begin(self, trainer: Trainer) -> None:
         """Record the start and begin to capture the console."""
+        self._executor.keep_thread()
         self._run.system.begin()
         make_current(self)
         atexit.register(self.abandon)
@@ -220,6 +222,7 @@ class Recording:
             if not self.is_open:
                 return
             self._is_closed = True
+        self._executor.let_thread_go()
         atexit.unregister(self.abandon)
         self._run.stop_watching()
         self._profile.close()

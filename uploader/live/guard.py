@@ -18,9 +18,9 @@ _log = logging.getLogger("ultralytics")
 def guarded(callback: Callable[[Self, Any], None]) -> Callable[[Self, Any], None]:
     """Make a callback that raises no error into the trainer, and that no signal handler can stop halfway.
 
-    It costs a new thread, about a tenth of a millisecond, which is too much for each batch. The first error of each
-    callback of a training is logged as a warning; later ones of the same callback, which may recur each epoch, at debug
-    level only. KeyboardInterrupt, SystemExit and whatever a signal handler raises are passed on.
+    It costs two changes of threads, which is too much for each batch. The first error of each callback of a training is
+    logged as a warning; later ones of the same callback, which may recur each epoch, at debug level only.
+    KeyboardInterrupt, SystemExit and whatever a signal handler raises are passed on.
     """
 
     @functools.wraps(callback)

@@ -46,10 +46,11 @@ _TRIES = 3
 
 
 class _Task:
-    """A job and its outcome."""
+    """A job, since when its caller waits for it (on the monotonic clock), and its outcome."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.begun_at = time.monotonic()
         self.is_done = False
         self.outcome: BaseException | None = None
 
@@ -89,13 +90,16 @@ class SerialExecutor:
     """
 
     def __init__(self, outer: SerialExecutor | None = None) -> None:
-        """Start no thread yet; there is one only while there are jobs."""
+        """Start no thread yet; there is one while there are jobs, and while `keep_thread` has it stay."""
         self.trainings: list[Any] = outer.trainings if outer else []
         self._owner = threading.current_thread()
         self._pid = os.getpid()
         self._lock = threading.RLock()  # a signal handler may have jobs of its own
         self._tasks: deque[_Task] = deque()
         self._thread: threading.Thread | None = None
+        self._keepers = 0
+        self._has_news = threading.Lock()  # released to wake our thread: a job came, or nobody keeps it any more
+        self._has_news.acquire()
         self._working = threading.Lock()
         self._caller_task: _CallerTask | None = None
         self._deferred_logs: deque[logging.LogRecord] = deque()
@@ -134,6 +138,21 @@ class SerialExecutor:
         self.emit_logs()
         return _unless_exiting(task.outcome)
 
+    def keep_thread(self) -> None:
+        """Have the thread wait for the next job, until `let_thread_go` was called as often.
+
+        To start one takes a few tenths of a millisecond where cores are free, and several milliseconds where a training
+        has them all: the system lets who was asleep run sooner than who is new.
+        """
+        with self._lock:
+            self._keepers += 1
+
+    def let_thread_go(self) -> None:
+        """Have the thread end once its jobs are done, unless somebody else keeps it."""
+        with self._lock:
+            self._keepers -= 1
+        _release(self._has_news)
+
     def run_in_caller(self, do: Callable[[], Value]) -> Value:
         """Have the waiting thread do a part of the job; return what that returns, or raise what it raises."""
         part = self._caller_task = _CallerTask(do)
@@ -169,6 +188,7 @@ class SerialExecutor:
         """Queue a job for the thread; if none can be started, as when the interpreter exits, do all jobs here."""
         with self._lock:
             self._tasks.append(task)
+            _release(self._has_news)
             if self._thread is not None and self._thread.is_alive():
                 return
             self._thread = threading.Thread(target=self._work_in_thread, name="uploader-callbacks", daemon=True)
@@ -190,15 +210,18 @@ class SerialExecutor:
         with self._working:
             bind_thread(self)
             _here.may_use_caller = True
-            self._work()
+            while self._work():
+                self._has_news.acquire()
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
+        """Do the jobs that wait; return whether our thread is to wait for more, else it ends."""
         while True:
             with self._lock:
                 if not self._tasks:
-                    self._thread = None
-                    return
+                    self._thread = self._thread if self._keepers else None
+                    return self._keepers > 0
                 task = self._tasks.popleft()
+            _here.begun_at = task.begun_at
             task.outcome, task.job = _outcome(task.job), _nothing  # released before its end is reported
             task.is_done = True
             self._wake()
@@ -222,8 +245,7 @@ class SerialExecutor:
         self._wake_up.acquire(blocking=False)  # a wake-up that was handled already
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # it is to wake already
-            self._wake_up.release()
+        _release(self._wake_up)
 
     def _do_caller_task(self, part: _CallerTask) -> None:
         try:
@@ -301,9 +323,19 @@ def uninterrupted(method: Method) -> Method:
     return cast("Method", done)
 
 
+def callback_begun_at() -> float | None:
+    """Return since when a thread waits for the job that this one does, on the monotonic clock; None elsewhere."""
+    return getattr(_here, "begun_at", None) if is_in_our_thread() else None
+
+
 def is_in_our_thread() -> bool:
     """Return whether this thread does jobs for another one."""
     return getattr(_here, "is_ours", False)
+
+
+def _release(lock: threading.Lock) -> None:
+    with suppress(RuntimeError):  # who waits for it is to wake already
+        lock.release()
 
 
 def _returned(value: Value, error: BaseException | None) -> Value:

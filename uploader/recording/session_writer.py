@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from journal.clock import now_text
 from journal.encoding import storable
 from journal.errors import JournalError, JournalUnavailable, OverLimit, from_os
-from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP
+from journal.kinds import COMPLETE, CONSOLE, GIVEN_UP, MILESTONES
 from journal.locations import recording_folder
 from journal.losses import Loss, loss_payload
 from journal.next_steps import collect_command, next_command
@@ -38,6 +38,7 @@ from uploader.recording.journal_connection import JournalConnection
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.place_warnings import warn_of_places
 from uploader.recording.recovery import removal_payload
+from uploader.recording.serial_executor import callback_begun_at
 from uploader.recording.session_fallback import SessionFallback
 from uploader.recording.size_limit import SizeLimit
 from uploader.recording.unflushed import UnflushedEvents
@@ -107,14 +108,20 @@ class SessionWriter:
         self.chunks = ChunkIds(max(chunks_before, self._query(lambda writer: writer.last_chunk(run.id), 0)))
 
     def event(self, kind: str, payload: Mapping[str, Any], key: str = "", durability: Durability | None = None) -> None:
-        """Write one event, durably, to the journal or else to the fallback file; see `Writer.append`."""
+        """Write one event, durably, to the journal or else to the fallback file; see `Writer.append`.
+
+        The wait for its flush is bounded from the begin of the callback that it comes from, or else from that of this
+        call. A milestone's is not: what came before it, such as opening the journal, takes longer than the bound.
+        """
+        begun_at = callback_begun_at() or time.monotonic()
         with self._lock:
             self._write(kind, payload, key, durability)
             if self._is_closed:  # the event came late
                 self._flush(FLUSH_SECONDS)
                 self._release()
         if durability != "process":
-            self._flush(self._max_wait)
+            waited = 0.0 if kind in MILESTONES else time.monotonic() - begun_at
+            self._flush(self._max_wait - waited)
 
     def add_checkpoint(self, file: CheckpointFile) -> Snapshot:
         """Snapshot a file, as it was when it was looked at, into the journal and refer to it; return what was copied.

@@ -61,6 +61,19 @@ def test_a_save_asks_the_waiting_thread_once(build: Build, monkeypatch: pytest.M
     assert asked.count("uploader-callbacks") == 1
 
 
+def test_the_callbacks_of_a_training_share_a_thread(build: Build) -> None:
+    """A new one would wait for a core, which the training has."""
+    before = threading.enumerate()
+    trainer, threads = build(), list[threading.Thread]()
+    for callback in (trainer.ours.on_pretrain_routine_end, trainer.ours.on_train_epoch_start):
+        callback(trainer)
+        ours = [each for each in threading.enumerate() if each.name == "uploader-callbacks"]
+        threads += [each for each in ours if each not in before]
+    trainer.ours.teardown(trainer)
+    assert len(threads) == 2
+    assert len({*threads}) == 1
+
+
 def ends(journal: Any) -> dict[str, str | None]:
     """Return how each run ended, and the last event that says so."""
     query = "SELECT r.name, s.outcome FROM sessions s JOIN runs r ON r.id = s.run_id ORDER BY s.id"

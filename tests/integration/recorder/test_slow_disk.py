@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.clocks import Clock
-from support.journals import locked, rows
+from support.journals import locked, rows, until
 from support.slow_disks import SlowDisk
 
 import journal
@@ -22,7 +23,7 @@ from journal.storage import flusher
 from journal.storage.folding import FOLDED_AT_BYTES
 from journal.writing.fallback import FallbackFile
 from uploader.__main__ import main
-from uploader.recording import session_fallback
+from uploader.recording import session_fallback, session_writer
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.journal_connection import RETRY_SECONDS
 from uploader.recording.journal_options import JournalOptions
@@ -78,6 +79,7 @@ def test_events_do_not_wait_for_a_disk_that_hangs(session: SessionWriter, disk: 
     assert flushed(folder) == [0]
     disk.recover()
     record(session, 5)
+    assert session._unflushed.wait(60)
     session.maintain(FOLDED_AT_BYTES)
     assert flushed(folder) == [6]
 
@@ -92,6 +94,7 @@ def test_status_tells_how_much_would_be_lost(session: SessionWriter, disk: SlowD
     assert "the disk is slow: 5 events might not survive a power cut yet" in done.output
     disk.recover()
     record(session, 6)
+    assert session._unflushed.wait(60)
     session.maintain(FOLDED_AT_BYTES)
     with journal.open(folder) as opened:
         assert [run.unflushed for run in opened.report()] == [0]
@@ -103,9 +106,21 @@ def test_a_flush_follows_though_nobody_waits(session: SessionWriter, disk: SlowD
     record(session, 1)
     disk.recover()
     (one,) = session._unflushed._flushers
-    assert one._thread is not None
-    one._thread.join(60)
-    assert one.flushed == one.written
+    until(lambda: one.flushed == one.written)
+
+
+@pytest.mark.parametrize(("kind", "is_waited_for"), [("epoch_end", False), ("training_started", True)])
+def test_a_flush_is_waited_for_from_the_begin_of_the_callback_but_that_of_a_milestone(
+    session: SessionWriter, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch, kind: str, is_waited_for: bool
+) -> None:
+    """What precedes a milestone, such as opening the journal, takes longer than the bound."""
+    waits, flush = list[float](), session._unflushed.wait
+    monkeypatch.setattr(session, "_max_wait", 60.0)
+    monkeypatch.setattr(session_writer, "callback_begun_at", lambda: time.monotonic() - 60)
+    monkeypatch.setattr(session._unflushed, "wait", lambda seconds: waits.append(seconds) or flush(seconds))
+    disk.recover()
+    session.event(kind, {"epoch": 0}, "0")
+    assert (waits[0] > 0) == is_waited_for
 
 
 def test_an_event_of_less_durability_waits_for_nothing(session: SessionWriter, disk: SlowDisk) -> None:
