@@ -31,6 +31,7 @@ OWNERS = {
         "uploader/recording/snapshot_thread.py",
         "uploader/recording/mirror_thread.py",
         "uploader/recording/serial_executor.py",
+        "uploader/recording/thread_start.py",
         "journal/storage/flusher.py",
         "journal/storage/background_sync.py",
         "journal/mirror/fetching.py",

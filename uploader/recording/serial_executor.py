@@ -34,6 +34,7 @@ from typing import Any, TypeVar, cast
 
 from journal.handler_errors import raised_in_handler, register_handlers
 from uploader.recording.deferred_logs import defer_logs
+from uploader.recording.thread_start import start_thread
 
 Value = TypeVar("Value")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -53,20 +54,6 @@ class _Task:
         self.begun_at = time.monotonic()
         self.is_done = False
         self.outcome: BaseException | None = None
-
-
-class _Start(threading.Event):
-    """The start of a thread, for which a forked child waits no longer; `Thread.start` waits for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pid = os.getpid()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the start for as long as it can come; the timeout is of no account."""
-        while not super().wait(_POLL_SECONDS) and self._pid == os.getpid():
-            pass
-        return self.is_set()
 
 
 class _CallerTask:
@@ -192,12 +179,9 @@ class SerialExecutor:
             if self._thread is not None and self._thread.is_alive():
                 return
             self._thread = threading.Thread(target=self._work_in_thread, name="uploader-callbacks", daemon=True)
-            self._thread._started = _Start()  # type: ignore[attr-defined]
             try:
-                self._thread.start()
+                start_thread(self._thread)
                 return
-            except KeyError as error:
-                raise _struck_in_start(error) from None
             except RuntimeError as error:
                 if raised_in_handler(error):
                     raise
@@ -342,14 +326,6 @@ def _returned(value: Value, error: BaseException | None) -> Value:
     if error is not None:
         raise error
     return value
-
-
-def _struck_in_start(error: KeyError) -> BaseException:
-    """Return what a signal handler raised while a thread was being started.
-
-    `Thread.start` then takes back that the thread is about to run; where it runs already, that raises a KeyError.
-    """
-    return error if raised_in_handler(error) or error.__context__ is None else error.__context__
 
 
 def _nothing() -> None:
