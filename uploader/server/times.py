@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from uploader.server.http_errors import Invalid
 
@@ -23,6 +24,7 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=16)  # an epoch begins when the one before it ends
 def from_text(text: str) -> datetime:
     """Return a stored time as a value."""
     # Python 3.10 does not accept the "Z".

@@ -233,7 +233,7 @@ class _Reading:
 
 
 def _machine(epochs: Iterable[Epoch]) -> Columns:
-    return machine_columns((each.timestamp, each.data.get("system")) for each in epochs)
+    return machine_columns((each.timestamp, told) for each in epochs if (told := each.data.get("system")))
 
 
 def _turns_at(overview: Overview, line: RunLine) -> str | None:
