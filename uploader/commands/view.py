@@ -25,6 +25,7 @@ _CODES = """
   1  the place cannot be read, or the pages not be served; the message says why
   2  the arguments cannot be used"""
 
+_VALUES = 20_000
 _ELSEWHERE = "name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"
 
 
@@ -59,7 +60,7 @@ def view(place: Path | None, *, port: int, opens: bool) -> None:
 
     endings = caught_signals()
     with journal_errors("view", as_json=False), _source(place) as source:
-        gc.freeze()  # what is loaded by now stays: the collector need not look at it again whenever runs are read
+        _prepare_collector()
         try:
             with serving(source, new_token(), port, on_exit=lambda: endings.put("failure")) as address:
                 click.echo(f"{source.title}\nOpen this in a browser: {address}\nCtrl-C ends it.")
@@ -89,6 +90,12 @@ def _source(place: Path | None) -> Iterator[RunSource]:
         journal = JournalSource(place if place is not None else default_journal())
         journal.runs()  # one that cannot be read is told of here, not on each page
         yield journal
+
+
+def _prepare_collector() -> None:
+    """Have the collector look more rarely, and at less: a run that is read is thousands of values and no garbage."""
+    gc.freeze()  # what is loaded by now stays
+    gc.set_threshold(_VALUES)
 
 
 def _has_browser() -> bool:
