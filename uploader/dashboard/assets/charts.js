@@ -114,12 +114,11 @@ export function charts(place, { series, settings = {}, axes = ["epoch", "time"],
     const names = groups.get(title) ?? [];
     const rows = axis.rows.filter((_, at) => !series[at].hidden && names.some((name) => series[at].columns.values[name]));
     const isLoading = series.some((run) => names.some((name) => run.isAwaited?.(name)));
-    return { ...axis, ...state, x: state.x === "epoch" ? unit() : state.x, ends: endsOf(rows), isLoading, sync, single: series.length === 1, lines: linesOf(title) };
+    return { ...axis, ...state, x: state.x === "epoch" ? unit() : state.x, ends: endsOf(rows), isLoading, sync, single: series.length === 1, lines: linesOf(names) };
   }
 
-  function linesOf(title) {
-    const names = groups.get(title) ?? [];
-    return series.flatMap((run, number) => names.filter((name) => !run.hidden && run.columns.values[name]).map((name) => {
+  function linesOf(names) {
+    return series.flatMap((run, number) => names.filter((name) => !run.hidden && run.columns.values[name] && !run.isAwaited?.(name)).map((name) => {
       const at = names.indexOf(name);
       const gaps = run.columns.gaps?.[name]?.map((place) => run.columns.at.indexOf(place));
       const raw = valuesOf(run.columns.values[name], axis.rows[number], axis.xs.length, state.log, gaps);
