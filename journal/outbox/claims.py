@@ -225,6 +225,16 @@ class Claims:
             due = {"due": values["now"], "longest_hold": values["latest_hold"]}
             return released + connection.execute(_MAKE_DUE, due).rowcount
 
+    def end_waits(self, now: datetime) -> int:
+        """Let what waits be tried at once, unless the platform asked for the wait; return how many.
+
+        What is claimed stays with its owner.
+        """
+        values = plausible_times.values(now)
+        with self._begin() as connection:
+            due = {"due": values["now"], "longest_hold": values["latest_hold"]}
+            return connection.execute(_MAKE_DUE, due).rowcount
+
 
 _RELEASE_ALL = (
     update(_D).where(tables.is_open(_D), _D.c.state == "claimed").values(state="pending", owner=None, lease_until=None)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from journal import Journal
 from journal.errors import JournalError, JournalUnavailable
 from journal.outbox.outbox import Outbox
+from journal.reading.drains_at_work import drains_at_work
 from journal.storage.folding import FOLDED_AT_BYTES
 from uploader.delivery.trainer_records import TrainerRecords
 
@@ -107,9 +108,14 @@ class SharedMaintenance(JournalMaintenance):
     """What a drain does for a shared journal: nothing is left beside it, and the server looks after the rest."""
 
     def begin(self) -> None:
-        """Note which trainings were interrupted; of many drains one does each. Claims here are others'."""
-        self._next_intake = time.monotonic() + self._intake_seconds
-        self._journal.note_interrupted()
+        """Note which trainings were interrupted, and let all be tried at once that waits, if no other drain is at work.
+
+        As with a journal in a folder, a person who starts a drain wants no old backoff. Among others it is theirs as
+        well, and what is claimed stays its drain's to the end of the lease.
+        """
+        self.take_in_now()
+        if self._is_alone():
+            self._outbox.claims.end_waits(self._outbox.now())
 
     def left_beside(self, runs: Sequence[str] | None) -> tuple[str, ...]:
         """Return nothing."""
@@ -117,8 +123,14 @@ class SharedMaintenance(JournalMaintenance):
         return ()
 
     def take_in_now(self) -> None:
-        """Note that again."""
-        self.begin()
+        """Note which trainings were interrupted; of many drains one does each."""
+        self._next_intake = time.monotonic() + self._intake_seconds
+        self._journal.note_interrupted()
+
+    def _is_alone(self) -> bool:
+        """Return whether this drain, which has told of itself by now, is the only one."""
+        with self._outbox.begin(read_only=True) as connection:
+            return len(drains_at_work(connection, self._outbox.now())) <= 1
 
     def fold(self) -> bool:
         """Do nothing."""

@@ -21,7 +21,7 @@ from support.recordings import KEY, Recordings
 from support.scripted_server import ScriptedServer, hearing
 from support.settings import settings
 
-from journal.clock import to_text, to_the_second
+from journal.clock import LONGEST_BACKOFF, to_text, to_the_second
 from journal.errors import JournalAway
 from journal.reading.drain_at_work import DrainAtWork
 from journal.reading.drains_at_work import drains_at_work
@@ -29,6 +29,7 @@ from uploader.commands.drain import _as_text
 from uploader.delivery import drain, outages
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.presence import present
 from uploader.delivery.timing import Timing
 
 RUNS, EPOCHS, DRAINS = 8, 6, 4
@@ -85,6 +86,17 @@ def test_drains_share_the_work_and_send_nothing_twice(shared: Recordings, server
     for body in server.bodies("/metrics"):
         ends[body.get("modelId")] = body["event"]
     assert Counter(ends.values())["training_complete"] == RUNS  # each run's end is its last message
+
+
+def test_one_that_begins_beside_another_leaves_what_waits(shared: Recordings, server: ScriptedServer) -> None:
+    """The only one asks at once, as a person wants who starts it: tests/integration/delivery/test_failures.py."""
+    without_weights(shared)
+    shared.drain(server.url, max_time=0.0)
+    longest = to_text(later(LONGEST_BACKOFF.total_seconds() - 1))
+    change(shared.journal.path, "UPDATE deliveries SET attempts = 9, next_attempt_at = ?", longest)
+    with closing(shared.journal.outbox()) as outbox, present(outbox, "another", is_background=False, log=None):
+        assert shared.drain(server.url).exit_code == 3
+    assert server.requests == []
 
 
 def test_is_named_by_its_url_whose_password_nobody_is_shown(
