@@ -68,8 +68,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_home].cleanup()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put long files first; mark what trains, or builds a trainer: it needs upstream as what names it itself does."""
+    _run_once_on_postgres(config, items)
     ranks = {TESTS / name: rank for rank, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: min(ranks.get(folder, len(ranks)) for folder in item.path.parents))
     for item in items:
@@ -77,6 +78,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("postgres")
         if STAND_ON_UPSTREAM.intersection(getattr(item, "fixturenames", ())) or item.get_closest_marker("training"):
             item.add_marker("upstream")
+
+
+def _run_once_on_postgres(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out all cases but the first of a test that says so on PostgreSQL: each costs time, and shows the same."""
+    seen: set[tuple[Path, str]] = set()
+    left_out: list[pytest.Item] = []
+    for item in items:
+        if item.get_closest_marker("once_on_postgres") and _is_on_postgres(item):
+            test = (item.path, getattr(item, "originalname", item.name))
+            if test in seen:
+                left_out.append(item)
+            seen.add(test)
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _is_on_postgres(item: pytest.Item) -> bool:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
+import pytest
 from support import postgres_server
 from support.shared_writer import SharedWriter
 
@@ -32,6 +33,8 @@ from journal.writing.writer import Writer
 Engine = Literal["sqlite", "postgres"]
 """What holds a journal: a file, or a server's database."""
 ENGINES: tuple[Engine, ...] = get_args(Engine)
+IN_A_FILE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""Marks a test of what only a journal in a file has, in a module whose other tests run on both engines."""
 ROOT = Path(__file__).parents[2]
 PLATFORM, URL = "ultralytics", "https://platform.example"
 P, T = ParamSpec("P"), TypeVar("T")
@@ -65,7 +68,7 @@ def later(seconds: float) -> datetime:
 def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
     """Read a journal the way a person would, by a connection of its own."""
     if (url := _shared.get(folder)) is not None:
-        return postgres_server.rows(url, query.replace("?", "%s"), arguments)
+        return postgres_server.rows(url, _in_format_style(query), arguments)
     with closing(sqlite3.connect(f"{(folder / 'journal.db').as_uri()}?mode=ro", uri=True)) as connection:
         return connection.execute(query, arguments).fetchall()
 
@@ -73,10 +76,15 @@ def rows(folder: Path, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
 def change(folder: Path, query: str, *arguments: Any) -> None:
     """Change a journal by hand, by a connection of its own."""
     if (url := _shared.get(folder)) is not None:
-        postgres_server.change(url, query.replace("?", "%s"), arguments)
+        postgres_server.change(url, _in_format_style(query), arguments)
     else:
         with closing(sqlite3.connect(folder / "journal.db")) as connection, connection:
             connection.execute(query, arguments)
+
+
+def _in_format_style(query: str) -> str:
+    """Return a query with the place-holders of psycopg instead of SQLite's."""
+    return query.replace("%", "%%").replace("?", "%s")
 
 
 @contextmanager

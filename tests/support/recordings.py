@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.journals import Engine, opened_in, writer_of
+from support.journals import Engine, change, opened_in, writer_of
 from support.settings import settings
 
 import journal
@@ -100,6 +100,11 @@ class Recordings:
         chosen = settings(api_key, url, hub_key=api_key, hub=hub, default_project=project)
         with closing(self.journal.outbox()) as outbox:
             return Drain(self.journal, outbox, chosen, DrainOptions(**options)).run()
+
+    def end_pauses(self) -> None:
+        """Have the next drain ask at once: those of a shared journal keep to the pauses of others, also ended ones."""
+        if self.journal.is_shared:
+            change(self.journal.path, "DELETE FROM pauses")
 
     @contextmanager
     def draining(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from support.journals import IN_A_FILE, change
 from support.recordings import Recordings, Training
 from support.scripted_server import ScriptedServer, hearing
 
@@ -15,6 +15,8 @@ from journal.reading.drain_at_work import HOLDER
 from uploader.delivery.completion import SHARE, Completion
 from uploader.delivery.drain_lock import HeldLock, drain_lock
 from uploader.errors import DrainLocked
+
+ON_BOTH_ENGINES = True
 
 
 @pytest.fixture
@@ -65,10 +67,10 @@ def test_it_is_done_once_nobody_trains_and_nothing_is_left(journals: Recordings,
     assert not (journals.journal.path / HOLDER).exists()
 
 
+@IN_A_FILE
 def test_a_training_whose_machine_has_slept_goes_on(journals: Recordings, world: World, held: HeldLock) -> None:
     training = journals.begin()
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE sessions SET heartbeat_at = '2026-01-01T00:00:00.000000Z'")
+    change(journals.journal.path, "UPDATE sessions SET heartbeat_at = '2026-01-01T00:00:00.000000Z'")
     for _ in range(3):
         assert not world.completion.is_reached(held)
     assert world.taken_in == 0
@@ -97,6 +99,7 @@ def test_it_is_looked_again_at_what_is_left_when_something_arrived_or_after_a_wh
     assert world.completion.is_reached(held)
 
 
+@IN_A_FILE
 def test_a_training_that_begins_while_it_ends_is_not_left_alone(
     journals: Recordings, world: World, held: HeldLock
 ) -> None:
@@ -140,6 +143,7 @@ def test_a_drain_until_done_delivers_what_is_recorded_meanwhile_and_ends(
     assert [body["event"] for body in server.bodies()][-1] == "training_complete"
 
 
+@IN_A_FILE
 def test_a_background_drain_leaves_the_journal_to_another_one_and_waits_for_any_other(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import rows
+from support.journals import IN_A_FILE, rows
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, in_order, received, scripted_server
 from support.settings import settings
@@ -299,7 +299,7 @@ def test_checkpoints_of_any_size_arrive(journals: Recordings, server: ScriptedSe
     assert [each.body for each in server.requests if each.method == "PUT"] == [content]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # a shared journal's drains tell in its table
+@IN_A_FILE  # a shared journal's drains tell in its table
 def test_progress_hears_of_deliveries_and_bytes(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import rows, until
+from support.journals import IN_A_FILE, change, later, rows, until
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, recordings
 from support.scripted_server import (
@@ -27,13 +27,14 @@ from support.scripted_server import (
 )
 
 from journal.checkpoints.blobs import Snapshot
-from journal.clock import from_text, utc_now
+from journal.clock import LONGEST_BACKOFF, from_text, to_text, utc_now
 from journal.outbox.claims import Wanted
 from uploader.delivery import outages
 from uploader.delivery.timing import Timing
 from uploader.run_folder.model_file import CHECKPOINTS
 from uploader.server.running import running
 
+ON_BOTH_ENGINES = True
 TOO_BAD = Reply(422, {"error": "impossible"})
 PATIENT = Timing(first_wait=1000.0)
 """What fails once is not worth waiting for: a drain that is to end some time ends."""
@@ -142,6 +143,7 @@ def test_a_silent_server_is_given_up_on(journals: Recordings, server: ScriptedSe
     assert summary.exit_code == 3
     assert outlasted.get()
     assert rows(journals.journal.path, "SELECT max(attempts) FROM deliveries") == [(1,)]
+    journals.end_pauses()
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -181,8 +183,8 @@ def test_retry_after_holds_back_everything_for_that_host(journals: Recordings, s
 def test_our_own_waits_end_with_the_next_drain(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     journals.drain(f"{server.url}", max_time=0.0)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE deliveries SET attempts = 9, next_attempt_at = '2999-01-01T00:00:00.000000Z'")
+    longest = to_text(later(LONGEST_BACKOFF.total_seconds() - 1))
+    change(journals.journal.path, "UPDATE deliveries SET attempts = 9, next_attempt_at = ?", longest)
     assert journals.drain(server.url).exit_code == 0
 
 
@@ -202,6 +204,7 @@ def test_a_refused_key_keeps_everything(journals: Recordings, server: ScriptedSe
     assert journals.drain(server.url).exit_code == 0
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_registration_that_was_taken_and_then_refused_is_not_made_again(
     journals: Recordings, tmp_path: Path, status: int
@@ -410,8 +413,8 @@ def test_dead_letters_can_be_given_another_life(journals: Recordings, server: Sc
 
 def test_a_fault_of_our_own_harms_only_its_delivery(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE events SET payload = ? WHERE kind = 'training_complete'", ('{"results": 1}',))
+    broken = "UPDATE events SET payload = ? WHERE kind = 'training_complete'"
+    change(journals.journal.path, broken, '{"results": 1}')
     summary = journals.drain(server.url, timing=PATIENT)
     assert summary.exit_code == 3
     assert deliveries(journals) == {"delivered": 8, "pending": 1}
@@ -461,6 +464,7 @@ def test_a_missing_checkpoint_is_a_dead_letter(journals: Recordings, server: Scr
     assert f"retry {number}`" in reason
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(("left", "retaken"), [(b"the last one", 1), (b"another one!", 0), (b"shorter", 0), (None, 0)])
 def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
     journals: Recordings, server: ScriptedServer, left: bytes | None, retaken: int
@@ -478,6 +482,7 @@ def test_a_missing_checkpoint_is_taken_from_the_runs_folder_if_it_is_there(
     assert blob.exists() == bool(retaken)
 
 
+@IN_A_FILE
 def test_a_training_may_write_while_a_missing_checkpoint_is_copied(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -640,6 +645,7 @@ def test_a_journal_that_is_busy_for_a_while_does_no_harm(
     assert sorted(each["event"] for each in server.bodies("/metrics")).count("epoch_end") == 3
 
 
+@IN_A_FILE
 def test_events_that_were_written_beside_the_journal_are_taken_in(
     journals: Recordings, server: ScriptedServer, tmp_path: Path
 ) -> None:

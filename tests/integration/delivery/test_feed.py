@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from support.journals import Bench, bench, rows
+from support.journals import Bench, Engine, bench, rows
 
 from journal.records import Claim
 from uploader.delivery.feed import Feed
 from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity, Sender
 
+ON_BOTH_ENGINES = True
 PROBE = Capacity(1, BYTES_IN_FLIGHT, 1, is_probe=True)
 SHA = "a" * 64
 
@@ -33,8 +34,8 @@ class Taking:
 
 
 @pytest.fixture
-def registered(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path / "journal") as at:
+def registered(tmp_path: Path, engine: Engine) -> Iterator[Bench]:
+    with bench(tmp_path / "journal", engine) as at:
         at.register()
         yield at
 

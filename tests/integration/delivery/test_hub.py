@@ -27,6 +27,7 @@ from uploader.delivery.feed import Feed
 from uploader.delivery.sender import BYTES_IN_FLIGHT, Capacity
 from uploader.delivery.timing import Timing
 
+ON_BOTH_ENGINES = True
 UNUSED = "http://unused.invalid"
 LOSSES = {"train/box_loss": 1.0}
 SCORES = {"metrics/mAP50-95(B)": 0.5}
@@ -367,6 +368,7 @@ class Chaos:
         return {}
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("seed", range(8))
 def test_bad_weather_loses_and_doubles_nothing(
     journals: Recordings, monkeypatch: pytest.MonkeyPatch, seed: int

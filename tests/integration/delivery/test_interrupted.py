@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import change, dead_pid, rows
+from support.journals import IN_A_FILE, change, dead_pid, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
@@ -78,7 +78,7 @@ def test_it_is_said_once(journals: Recordings, server: ScriptedServer) -> None:
     assert told(server) == ["training_started", "epoch_end", "training_failed"]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_two_copies_say_the_same(journals: Recordings, server: ScriptedServer, tmp_path: Path) -> None:
     killed(journals)
     journals.journal.fold_wal()
@@ -99,7 +99,7 @@ def test_one_that_was_left_without_an_end_is_told_too(
 
 
 @pytest.mark.parametrize("place", [ELSEWHERE, UNPACKED])
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_a_dead_process_tells_nothing_of_what_came_in_from_its_journal(
     journals: Recordings, tmp_path: Path, place: str
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_dead_process_tells_nothing_of_what_came_in_from_its_journal(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells of it")
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_a_process_whose_end_nobody_asked_for_is_dead(journals: Recordings) -> None:
     """As in a container whose first process asks for nobody's end."""
     process = subprocess.Popen([sys.executable, "-c", ""])

@@ -13,6 +13,7 @@ from support.scripted_server import Reply, Request, Script, ScriptedServer, rece
 from journal.outbox.kept_out import PAGES
 from uploader.delivery.timing import Timing
 
+ON_BOTH_ENGINES = True
 QUICK = Timing(first_wait=0.01)
 TOO_LARGE = Reply(413, b"<html><title>413 Request Entity Too Large</title></html>", {"Content-Type": "text/html"})
 BLOCKED = Reply(403, b"<html><title>Request blocked</title></html>", {"Content-Type": "text/html"})
@@ -109,6 +110,7 @@ def test_pages_for_all_decide_nothing_however_many(
     server.script = lambda _: BLOCKED
     for pages in range(2, PAGES + 3, 2):  # the waits begin anew each time
         assert drain_until(journals, server.url, partial(were_tried, journals, pages)) == 3
+        journals.end_pauses()
     server.script = received
     assert journals.drain(server.url).exit_code == 0
 

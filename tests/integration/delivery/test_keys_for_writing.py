@@ -17,6 +17,7 @@ from uploader.delivery.sender import READS_REFUSED
 from uploader.delivery.timing import Timing
 from uploader.settings import Settings
 
+ON_BOTH_ENGINES = True
 OLD = f"Bearer {KEY}"
 NO = Reply(401, {"error": "not with this key"})
 PATIENT = Timing(first_wait=1000.0)
@@ -29,6 +30,7 @@ def lose_registrations(journals: Recordings, server: ScriptedServer, *names: str
         run = journals.whole(name).run
         server.script = lambda _: Reply(reset=True)
         journals.drain(server.url, timing=PATIENT, runs=(run.id,))
+        journals.end_pauses()
     sent = "SELECT state, attempts FROM deliveries WHERE kind = 'training_started'"
     assert set(rows(journals.journal.path, sent)) == {("pending", 1)}
     server.requests.clear()

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from support.journals import ENGINES, dead_pid, rows, until
+from support.journals import IN_A_FILE, dead_pid, rows, until
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hearing, received, scripted_server
 from support.settings import settings
@@ -33,6 +33,8 @@ from uploader.delivery.timing import Timing
 from uploader.errors import DrainLocked, SettingsError
 from uploader.settings import Settings
 
+ON_BOTH_ENGINES = True
+
 
 def is_put(request: Request) -> bool:
     return request.method == "PUT"
@@ -41,7 +43,6 @@ def is_put(request: Request) -> bool:
 # --- watching
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordings, server: ScriptedServer) -> None:
     first_epoch, complete = threading.Event(), threading.Event()
 
@@ -70,7 +71,6 @@ def test_a_watching_drain_delivers_what_is_recorded_meanwhile(journals: Recordin
     assert running.summary().exit_code == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_outlasts_an_unreachable_host(journals: Recordings) -> None:
     journals.whole()
     script, complete = hearing("training_complete")
@@ -151,7 +151,6 @@ class Looks:
             assert self._changed.wait_for(lambda: self._count >= count, 60)
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_watching_drain_without_a_key_waits_for_one(
     journals: Recordings, server: ScriptedServer, told: Warnings
 ) -> None:
@@ -163,6 +162,7 @@ def test_a_watching_drain_without_a_key_waits_for_one(
         assert complete.wait(100)
 
 
+@IN_A_FILE
 def test_a_watching_drain_waits_for_another_ones_end(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +180,7 @@ def test_a_watching_drain_waits_for_another_ones_end(
             assert complete.wait(100)
 
 
+@IN_A_FILE
 def test_a_watching_drain_can_be_stopped_while_it_waits_for_another_one(journals: Recordings) -> None:
     with drain_lock(journals.journal.path), pytest.raises(DrainLocked):
         journals.drain("http://127.0.0.1:9", watch=True, max_time=0.0)
@@ -203,6 +204,7 @@ def test_a_full_disk_ends_no_watching_drain(
         assert complete.wait(100)
 
 
+@IN_A_FILE
 def test_a_disk_that_is_full_at_the_start_ends_no_watching_drain(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,12 +254,14 @@ def leave_an_epoch(training: Training, folder: Path) -> None:
     beside.close()
 
 
+@IN_A_FILE
 def test_a_watching_drain_takes_fallback_files_in(watched: Training, server: ScriptedServer, tmp_path: Path) -> None:
     server.script, epoch = hearing("epoch_end")
     leave_an_epoch(watched, tmp_path / "fallback")
     assert epoch.wait(100)
 
 
+@IN_A_FILE
 def test_a_watching_drain_takes_in_the_last_checkpoint_of_a_killed_training(
     watched: Training, server: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -268,6 +272,7 @@ def test_a_watching_drain_takes_in_the_last_checkpoint_of_a_killed_training(
     assert saved.wait(100)
 
 
+@IN_A_FILE
 def test_a_watching_drain_outlasts_what_it_cannot_take_in(
     watched: Training, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +292,6 @@ def test_a_watching_drain_outlasts_what_it_cannot_take_in(
 # --- being stopped
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordings, server: ScriptedServer) -> None:
     training = journals.begin()
     training.started()
@@ -312,7 +316,6 @@ def test_metrics_do_not_wait_for_a_slow_upload_that_came_first(journals: Recordi
     assert in_time
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_stopped_drain_finishes_what_is_under_way(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,7 +351,6 @@ def test_a_stopped_drain_finishes_what_is_under_way(
     assert journals.drain(server.url).exit_code == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_stopped_drain_breaks_off_what_takes_too_long(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,13 +375,13 @@ def test_a_stopped_drain_breaks_off_what_takes_too_long(
     assert journals.drain(server.url).exit_code == 0
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_the_end_of_a_drain_leaves_no_thread_behind(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     journals.drain(server.url)
     assert left_threads("drain-") == []
 
 
+@IN_A_FILE
 def test_the_end_of_a_drain_folds_the_log_back(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     journals.drain(server.url)
@@ -390,6 +392,7 @@ def test_the_end_of_a_drain_folds_the_log_back(journals: Recordings, server: Scr
 # --- being alone
 
 
+@IN_A_FILE
 def test_a_second_drain_says_who_the_first_is(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     with drain_lock(journals.journal.path), pytest.raises(DrainLocked) as caught:
@@ -399,6 +402,7 @@ def test_a_second_drain_says_who_the_first_is(journals: Recordings, server: Scri
     assert journals.drain(server.url).exit_code == 0
 
 
+@IN_A_FILE
 def test_the_lock_of_a_killed_drain_is_free(tmp_path: Path, journals: Recordings, server: ScriptedServer) -> None:
     code = "import sys, pathlib; from uploader.delivery.drain_lock import drain_lock\n"
     code += "with drain_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
@@ -413,6 +417,7 @@ def test_the_lock_of_a_killed_drain_is_free(tmp_path: Path, journals: Recordings
         pass
 
 
+@IN_A_FILE
 @pytest.mark.parametrize("left", ["", "{", "[]", "{}"])
 def test_who_holds_the_lock_may_be_unknown(journals: Recordings, left: str) -> None:
     folder = journals.journal.path
@@ -422,6 +427,7 @@ def test_who_holds_the_lock_may_be_unknown(journals: Recordings, left: str) -> N
             pass
 
 
+@IN_A_FILE
 def test_the_locks_files_are_the_users_alone(journals: Recordings) -> None:
     folder = journals.journal.path
     with drain_lock(folder):
@@ -445,7 +451,6 @@ def test_an_impossible_destination_is_refused(journals: Recordings, server: Scri
         journals.drain(server.url, to="somewhere")
 
 
-@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServer) -> None:
     """As after a pause of the machine: the lease of what is under way has run out."""
     journals.whole()
@@ -462,6 +467,7 @@ def test_a_drain_may_overtake_itself(journals: Recordings, server: ScriptedServe
     assert second.is_set()
 
 
+@IN_A_FILE
 def test_a_lock_of_another_user_is_named(journals: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -471,6 +477,7 @@ def test_a_lock_of_another_user_is_named(journals: Recordings, monkeypatch: pyte
         pass
 
 
+@IN_A_FILE
 def test_a_disk_that_does_not_take_the_holders_name_stops_no_drain(
     journals: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -482,6 +489,7 @@ def test_a_disk_that_does_not_take_the_holders_name_stops_no_drain(
         pass
 
 
+@IN_A_FILE
 def test_a_holders_name_that_cannot_be_deleted_keeps_no_lock(
     journals: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,6 +504,7 @@ def test_a_holders_name_that_cannot_be_deleted_keeps_no_lock(
 # --- addresses that no platform is at
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("reply", [None, Reply(404, b"<html>"), Reply(405, b""), Reply(404, {"detail": "Not Found"})])
 def test_a_mistyped_address_binds_no_run(journals: Recordings, server: ScriptedServer, reply: Reply | None) -> None:
     journals.whole()
@@ -509,6 +518,7 @@ def test_a_mistyped_address_binds_no_run(journals: Recordings, server: ScriptedS
     assert journals.drain(server.url).exit_code == 0
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("reply", [Reply(401, {"error": "key"}), Reply(503), Reply(429, {}), Reply(reset=True)])
 def test_an_address_that_a_platform_may_be_at_is_kept(journals: Recordings, reply: Reply) -> None:
     journals.whole()

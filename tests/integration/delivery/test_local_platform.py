@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from support.journals import IN_A_FILE, change
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, recordings
 
 from uploader.server.running import running
+
+ON_BOTH_ENGINES = True
 
 
 @pytest.fixture(params=["2026", "2025"])
@@ -44,6 +45,7 @@ def test_everything_is_there_once(journals: Recordings, api: Api) -> None:
     assert model["file"]["size"] == len(content)
 
 
+@IN_A_FILE
 def test_delivering_the_same_journal_twice_is_delivering_it_once(
     journals: Recordings, api: Api, tmp_path: Path
 ) -> None:
@@ -62,8 +64,8 @@ def test_a_checkpoint_that_is_sent_again_is_the_same_checkpoint(journals: Record
     journals.whole()
     journals.drain(api.url)
     before = without_times(api.model())
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute("UPDATE deliveries SET state = 'pending', settled_at = NULL WHERE kind = 'checkpoint'")
+    again = "UPDATE deliveries SET state = 'pending', settled_at = NULL WHERE kind = 'checkpoint'"
+    change(journals.journal.path, again)
     assert journals.drain(api.url).exit_code == 0
     assert without_times(api.model()) == before
 

@@ -6,13 +6,17 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.journals import IN_A_FILE
 from support.recordings import Recordings
 from support.scripted_server import ScriptedServer, hearing
 
 from journal.storage.file_changes import FileChanges
 from uploader.delivery import drain
 
+ON_BOTH_ENGINES = True
 
+
+@IN_A_FILE
 def test_an_event_wakes_a_drain_that_waits(
     journals: Recordings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
-from support.journals import rows
+from support.journals import change, rows, url_of
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, received
 from support.settings import settings
 
-from journal.doctor import examine
+from journal.doctor import examine, examine_shared
 from journal.doctor.findings import Finding
 from journal.outbox.obstacles import Obstacle
 from uploader.delivery.timing import Timing
 from uploader.reports.journal_status import RunStatus, status
 from uploader.settings import Settings
 
+ON_BOTH_ENGINES = True
 REFUSED = Reply(401, {"error": "no such key"})
 QUICK = Timing(first_wait=0.01, reread=0.0, reopen=600.0)
 
 
 def run(journals: Recordings) -> RunStatus:
-    [found] = status(journals.journal.path).runs
+    [found] = status(journals.journal.place).runs
     return found
 
 
@@ -35,12 +33,9 @@ def obstacle(journals: Recordings) -> Obstacle | None:
 
 
 def findings(journals: Recordings) -> dict[str, Finding]:
-    return {one.code: one for one in examine(journals.journal.path).findings}
-
-
-def change(journals: Recordings, statement: str, *values: Any) -> None:
-    with closing(sqlite3.connect(journals.journal.path / "journal.db")) as database, database:
-        database.execute(statement, values)
+    opened = journals.journal
+    examined = examine_shared(url_of(opened)) if opened.is_shared else examine(opened.path)
+    return {one.code: one for one in examined.findings}
 
 
 def test_a_refused_key_is_trouble_until_something_arrives(journals: Recordings, server: ScriptedServer) -> None:
@@ -92,11 +87,8 @@ def test_a_platform_that_is_away_is_trouble_only_after_long(journals: Recordings
     assert (found.cause, run(journals).standing) == ("away", "waiting")
     assert "Connection refused" in found.reason
     assert findings(journals)["away"].weight == "notice"
-    change(
-        journals,
-        "UPDATE facts SET value = json_set(value, '$.since', ?) WHERE name LIKE 'obstacle%'",
-        "2026-01-01T00:00:00.000000Z",
-    )
+    long_ago = "UPDATE facts SET value = replace(value, ?, ?) WHERE name LIKE 'obstacle%'"
+    change(journals.journal.path, long_ago, found.since, "2026-01-01T00:00:00.000000Z")
     assert journals.drain(address).exit_code == 3
     assert run(journals).standing == "trouble"
     assert findings(journals)["away"].weight == "trouble"
@@ -137,6 +129,7 @@ def test_a_drain_that_goes_on_tells_it_meanwhile(journals: Recordings, server: S
         assert seen.get(timeout=100).cause == "key refused"
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize(
     "statement",
     [
@@ -152,7 +145,7 @@ def test_it_is_in_the_way_of_nothing_that_was_dropped_and_must_be_legible(
     server.script = lambda _: REFUSED
     journals.drain(server.url)
     assert "key-refused" in findings(journals)
-    change(journals, statement)
+    change(journals.journal.path, statement)
     assert obstacle(journals) is None
     assert run(journals).standing != "trouble"
     assert "key-refused" not in findings(journals)

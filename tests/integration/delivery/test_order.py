@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journals import dead_pid, rows
+from support.journals import IN_A_FILE, dead_pid, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training
 
@@ -18,6 +18,8 @@ from journal.sessions.identity import Session
 from journal.writing.fallback import FallbackFile
 from journal.writing.payloads import drafts
 from uploader.server.running import running
+
+ON_BOTH_ENGINES = True
 
 
 def begin(journals: Recordings, run_id: str | None = None) -> tuple[Training, Session]:
@@ -28,35 +30,55 @@ def begin(journals: Recordings, run_id: str | None = None) -> tuple[Training, Se
     return Training(journals.journal, journals.writer, run, row), session
 
 
-def epoch(training: Training | FallbackFile, number: int, loss: float) -> None:
-    payload = {"epoch": number, "metrics": {"loss": loss}}
-    if isinstance(training, FallbackFile):
-        training.append("epoch_end", payload, str(number))
-    else:
-        training.event("epoch_end", payload, str(number))
+class Beside:
+    """What a session tells that comes in late: from a fallback file, or in a shared journal from a slow node."""
+
+    def __init__(self, training: Training, session: Session, folder: Path) -> None:
+        self._training = training
+        self._folder, self._to = folder / "hidden", folder / "fallback"
+        journal = training.journal
+        self._late: list[tuple[str, dict[str, Any], str]] = []
+        self._file = (
+            None if journal.is_shared else FallbackFile([self._folder], journal.path, training.run, session=session)
+        )
+
+    def event(self, kind: str, payload: dict[str, Any], key: str = "") -> None:
+        if self._file:
+            self._file.append(kind, payload, key)
+        else:
+            self._late.append((kind, payload, key))
+
+    def arrive(self) -> None:
+        """Let it be found."""
+        if self._file:
+            self._file.close()
+            shutil.copytree(self._folder, self._to, dirs_exist_ok=True)
+            shutil.rmtree(self._folder)
+        for kind, payload, key in self._late:
+            self._training.event(kind, payload, key)
 
 
-def line(training: Training | FallbackFile, number: int) -> None:
+def epoch(training: Training | Beside, number: int, loss: float) -> None:
+    training.event("epoch_end", {"epoch": number, "metrics": {"loss": loss}}, str(number))
+
+
+def line(training: Training | Beside, number: int) -> None:
     payload = {"chunkId": number, "content": f"line {number}", "lineCount": 1, "progress": {}}
-    if isinstance(training, FallbackFile):
-        training.append("console_output", payload, str(number))
-    else:
-        training.event("console_output", payload, str(number))
+    training.event("console_output", payload, str(number))
 
 
-def interrupted(journals: Recordings, tmp_path: Path) -> tuple[Training, Path]:
-    """Record a session that wrote its last events beside the journal, where nobody has seen them yet."""
+def interrupted(journals: Recordings, tmp_path: Path) -> tuple[Training, Beside]:
+    """Record a session whose last events nobody has seen yet."""
     first, session = begin(journals)
     first.started(epochs=3)
     epoch(first, 0, 9.0)
     line(first, 1)
-    file = FallbackFile([tmp_path / "hidden"], journals.journal.path, first.run, session=session)
-    line(file, 2)
-    epoch(file, 1, 8.0)
-    file.append("system_metrics", {"ram": 1})
-    file.append("training_failed", {"error": "CUDA out of memory", "code": "RuntimeError"})
-    file.close()
-    return first, tmp_path / "hidden"
+    hidden = Beside(first, session, tmp_path)
+    line(hidden, 2)
+    epoch(hidden, 1, 8.0)
+    hidden.event("system_metrics", {"ram": 1})
+    hidden.event("training_failed", {"error": "CUDA out of memory", "code": "RuntimeError"})
+    return first, hidden
 
 
 def resumed(journals: Recordings, first: Training) -> Training:
@@ -81,7 +103,7 @@ def test_an_older_session_that_comes_late_changes_nothing(
     with running(tmp_path / "platform", api_key=KEY) as server:
         if is_delivered_before:
             assert journals.drain(server.url).exit_code == 0
-        shutil.copytree(hidden, tmp_path / "fallback")
+        hidden.arrive()
         summary = journals.drain(server.url)
         assert summary.exit_code == 0
         model = Api(server.url, KEY).model()
@@ -97,7 +119,7 @@ def test_an_older_session_that_comes_late_changes_nothing(
     assert (report.state, report.targets[0].superseded, report.targets[0].dead) == ("finished", 3, 0)
     folder = journals.journal.path
     assert rows(folder, "SELECT last_milestone FROM run_overview") == [("training_complete",)]
-    assert rows(folder, "SELECT epoch, value FROM metrics") == [(0, 9.0), (1, 1.0), (2, 0.5)]
+    assert rows(folder, "SELECT epoch, CAST(value AS REAL) FROM metrics") == [(0, 9.0), (1, 1.0), (2, 0.5)]
     assert rows(folder, "SELECT content FROM console") == [("line 1",), ("line 2",), ("line 3",)]
 
 
@@ -108,13 +130,14 @@ def test_an_epoch_that_nobody_trained_again_is_sent_however_late(journals: Recor
     epoch(second, 2, 0.5)
     with running(tmp_path / "platform", api_key=KEY) as server:
         assert journals.drain(server.url).exit_code == 0
-        shutil.copytree(hidden, tmp_path / "fallback")
+        hidden.arrive()
         assert journals.drain(server.url).exit_code == 0
         model = Api(server.url, KEY).model()
     assert [result["metrics"]["loss"] for result in model["trainResults"]] == [9.0, 8.0, 0.5]
     assert model["status"] == "failed"  # the second one's process is gone, too
 
 
+@IN_A_FILE
 @pytest.mark.parametrize("is_delivered_before", [True, False])
 def test_what_a_session_told_before_its_end_is_not_sent_over_it(
     journals: Recordings, tmp_path: Path, is_delivered_before: bool
@@ -124,12 +147,11 @@ def test_what_a_session_told_before_its_end_is_not_sent_over_it(
     first.started(epochs=3)
     first.end()
     second, session = begin(journals, first.run.id)
-    file = FallbackFile([tmp_path / "hidden"], journals.journal.path, first.run, session=session)
-    file.append("training_started", {"environment": {"uploaderRun": first.run.id}, "epochs": 3}, "2")
-    file.append("system_metrics", {"ram": 1})
-    epoch(file, 0, 9.0)
-    epoch(file, 1, 8.0)
-    file.close()
+    hidden = Beside(second, session, tmp_path)
+    hidden.event("training_started", {"environment": {"uploaderRun": first.run.id}, "epochs": 3}, "2")
+    hidden.event("system_metrics", {"ram": 1})
+    epoch(hidden, 0, 9.0)
+    epoch(hidden, 1, 8.0)
     for kind, payload, key in (
         ("epoch_end", {"epoch": 1, "metrics": {"loss": 1.0}}, "1"),
         ("system_metrics", {"ram": 2}, ""),
@@ -140,7 +162,7 @@ def test_what_a_session_told_before_its_end_is_not_sent_over_it(
     with running(tmp_path / "platform", api_key=KEY) as server:
         if is_delivered_before:
             assert journals.drain(server.url).exit_code == 0
-        shutil.copytree(tmp_path / "hidden", tmp_path / "fallback")
+        hidden.arrive()
         assert journals.drain(server.url).exit_code == 0
         assert Api(server.url, KEY).model()["status"] == "completed"
     folder = journals.journal.path
@@ -163,7 +185,7 @@ def test_hub_is_not_told_either(journals: Recordings, tmp_path: Path) -> None:
         with closing(journals.journal.outbox()) as outbox:
             outbox.routes.add(first.run.id, outbox.routes.add_destination("hub", server.url).id)
         assert journals.drain(server.url, hub=server.url).exit_code == 0
-        shutil.copytree(hidden, tmp_path / "fallback")
+        hidden.arrive()
         assert journals.drain(server.url, hub=server.url).exit_code == 0
     states = "SELECT kind, state, count(*) FROM deliveries GROUP BY kind, state ORDER BY state, kind"
     assert rows(journals.journal.path, states) == [
@@ -176,20 +198,18 @@ def test_hub_is_not_told_either(journals: Recordings, tmp_path: Path) -> None:
 def test_a_late_registration_registers_where_nothing_else_does(journals: Recordings, tmp_path: Path) -> None:
     """The newer session's own is what is sent where there is one."""
     first, session = begin(journals)
-    file = FallbackFile([tmp_path / "fallback"], journals.journal.path, first.run, session=session)
-    file.append("training_started", {"epochs": 1}, "1")
-    file.close()
+    late = Beside(first, session, tmp_path)
+    late.event("training_started", {"epochs": 1}, "1")
+    late.arrive()
     second, _ = begin(journals, first.run.id)
     epoch(second, 0, 1.0)
     with running(tmp_path / "platform", api_key=KEY) as server:
         assert journals.drain(server.url).exit_code == 0
         assert Api(server.url, KEY).model()["epochs"] == 1
         second.event("training_started", {"epochs": 2}, "2")
-        other = FallbackFile(
-            [tmp_path / "fallback"], journals.journal.path, first.run, session=replace(session, last=7)
-        )
-        other.append("training_started", {"epochs": 3}, "1")
-        other.close()
+        other = Beside(first, replace(session, last=7), tmp_path)
+        other.event("training_started", {"epochs": 3}, "1")
+        other.arrive()
         assert journals.drain(server.url).exit_code == 0
         assert Api(server.url, KEY).model()["epochs"] == 2
 
@@ -221,6 +241,7 @@ def test_older_weights_that_come_late_are_not_the_model(journals: Recordings, tm
     ]
 
 
+@IN_A_FILE
 def test_what_an_older_session_saved_is_salvaged_unless_a_newer_one_has_saved_since(
     journals: Recordings, tmp_path: Path
 ) -> None:

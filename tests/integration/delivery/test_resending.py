@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.journals import change, rows
+from support.journals import IN_A_FILE, change, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training
 from support.scripted_server import Reply, Request, ScriptedServer, free_port, hub_received, received
@@ -157,7 +157,7 @@ def cancel(server: RunningServer) -> None:
         store.execute("UPDATE models SET status = 'cancelled'")
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_a_run_leads_to_its_own_model_after_that_was_made_anew_under_another_name(
     journals: Recordings, tmp_path: Path
 ) -> None:

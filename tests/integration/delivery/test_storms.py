@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import random
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +13,7 @@ from queue import SimpleQueue
 
 import pytest
 from support.clocks import TwoClocks
+from support.journals import IN_A_FILE, change
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, ScriptedServer, free_port
 from support.settings import settings
@@ -25,14 +26,22 @@ from uploader.delivery.feed import Feed
 from uploader.delivery.outcomes import Outcomes
 from uploader.delivery.progress import Silent
 from uploader.delivery.sender import Sender, SenderContext
+from uploader.delivery.shared_feed import SharedFeed
+from uploader.delivery.shared_pauses import SharedPauses
+from uploader.delivery.timing import Timing
 from uploader.platforms.ultralytics.client import UltralyticsPlatform
 
+ON_BOTH_ENGINES = True
 RUNS, EPOCHS = 20, 50
 PARALLEL, UPLOADS = 4, 1
 BURST = PARALLEL * CLAIM_AHEAD + UPLOADS
 """So many may be under way when the first refusal comes."""
 HOUR = 3600.0
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
+_EPOCH_OF_ALL = """
+    INSERT INTO events (run_id, session_id, kind, key, payload, created_at)
+    SELECT run_id, id, 'epoch_end', ?, ?, started_at FROM sessions
+"""
 
 
 @dataclass
@@ -48,7 +57,7 @@ class SteppedDrain:
     def start(self, url: str) -> None:
         """Begin as a drain does, after whatever another one left."""
         self.results: SimpleQueue[Finished | None] = SimpleQueue()
-        self.outbox.claims.take_over(self.clock.utc_now())
+        self.feed = self._begin()
         destination = self.outbox.routes.add_destination("ultralytics", url)
         for run in self.outbox.routes.runs():
             self.outbox.routes.add(run.id, destination.id)
@@ -66,12 +75,19 @@ class SteppedDrain:
             clock=self.clock.monotonic,
         )
         self.sender = Sender(destination, context)
-        self.feed = Feed(self.outbox, None, clock=self.clock.monotonic)
         self.outcomes = Outcomes(self.outbox, self.random.random)
+
+    def _begin(self) -> Feed:
+        if not self.journals.journal.is_shared:
+            self.outbox.claims.take_over(self.clock.utc_now())
+            return Feed(self.outbox, None, clock=self.clock.monotonic)
+        self.outbox.claims.end_waits(self.clock.utc_now())
+        pauses = SharedPauses(self.outbox, "the only one", Timing.lease, self.clock.monotonic)
+        return SharedFeed(self.outbox, None, pauses, clock=self.clock.monotonic, drain="the only one")
 
     def send(self) -> None:
         """Send what may be sent at this moment, and take down what came of it."""
-        self.feed.fill(self.sender)
+        self.feed.fill_all([self.sender])
         while self.sender.in_flight:
             finished = self.results.get(timeout=60)
             assert finished is not None
@@ -102,14 +118,8 @@ def drain(journals: Recordings, server: ScriptedServer) -> Iterator[SteppedDrain
     for number in range(RUNS):
         journals.begin(f"train-{number}").started()
     assert journals.drain(server.url).exit_code == 0
-    with closing(sqlite3.connect(journals.journal.database)) as database, database:
-        database.execute(
-            "WITH RECURSIVE n(epoch) AS (SELECT 0 UNION ALL SELECT epoch + 1 FROM n WHERE epoch < ? - 1) "
-            "INSERT INTO events (run_id, session_id, kind, key, payload, created_at) "
-            "SELECT run_id, id, 'epoch_end', epoch, json_object('epoch', epoch, 'metrics', json_object()), started_at "
-            "FROM sessions, n",
-            [EPOCHS],
-        )
+    for epoch in range(EPOCHS):
+        change(journals.journal.path, _EPOCH_OF_ALL, str(epoch), json.dumps({"epoch": epoch, "metrics": {}}))
     clock = TwoClocks()
     server.requests.clear()
     with closing(journals.journal.outbox()) as outbox:
@@ -121,6 +131,7 @@ def most_within(seconds: float, times: list[float]) -> int:
     return max(sum(at <= other < at + seconds for other in times) for at in times)
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize(
     "reply",
     [
@@ -171,6 +182,7 @@ def test_a_fault_of_our_own_is_not_repeated_more_often_either(
     assert drain.sender.error == "OverflowError"
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize(("value", "pause"), [("600", 600.0), ("1000000000", HOUR)])
 def test_a_wait_that_is_asked_for_is_kept_up_to_an_hour(
     drain: SteppedDrain, server: ScriptedServer, value: str, pause: float
@@ -198,6 +210,7 @@ def test_a_server_that_breaks_down_under_load_is_left_alone(drain: SteppedDrain,
     assert len(server.requests) - taken <= bound
 
 
+@IN_A_FILE  # one of a shared journal keeps to the pause that the one before has left
 @pytest.mark.parametrize("reply", [Reply(503), Reply(429, headers={"Retry-After": "0"})])
 def test_drains_that_are_restarted_over_and_over_send_one_request_each(
     drain: SteppedDrain, server: ScriptedServer, reply: Reply

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.journals import dead_pid
+from support.journals import IN_A_FILE, change, dead_pid, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings, Training, recordings
 from support.scripted_server import ScriptedServer
@@ -23,6 +21,7 @@ from journal.clock import to_text, utc_now
 from uploader.__main__ import main
 from uploader.server.running import running
 
+ON_BOTH_ENGINES = True
 BEGUN = utc_now() - timedelta(days=3)
 DAY = 24 * 3600.0
 STEP = 15.0
@@ -106,18 +105,15 @@ def moment(number: int) -> datetime:
 
 def date(journals: Recordings, times: list[datetime]) -> None:
     """Date the journal's events."""
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.executescript("DROP TRIGGER IF EXISTS events_are_immutable")
-        ids = [row[0] for row in connection.execute("SELECT id FROM events ORDER BY id")]
-        dated = [(to_text(each), number) for number, each in zip(ids, times, strict=True)]
-        connection.executemany("UPDATE events SET created_at = ? WHERE id = ?", dated)
+    folder = journals.journal.path
+    for (number,), at in zip(rows(folder, "SELECT id FROM events ORDER BY id"), times, strict=True):
+        change(folder, "UPDATE events SET created_at = ? WHERE id = ?", to_text(at), number)
 
 
 def kill(journals: Recordings, training: Training, last_sign: datetime) -> None:
     facts = (dead_pid(), to_text(BEGUN), to_text(last_sign), training.session_id)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        change = "SET pid = ?, started_at = ?, heartbeat_at = ?, ended_at = NULL, outcome = NULL WHERE id = ?"
-        connection.execute(f"UPDATE sessions {change}", facts)
+    killed = "SET pid = ?, started_at = ?, heartbeat_at = ?, ended_at = NULL, outcome = NULL WHERE id = ?"
+    change(journals.journal.path, f"UPDATE sessions {killed}", *facts)
 
 
 def told(api: Api) -> dict[str, Any]:
@@ -157,6 +153,7 @@ def test_a_training_delivered_days_later_is_told_of_as_one_streamed_live(
     assert model["createdAt"] == timing_of(late)["epochs"][0]["arrivedAt"] == model["updatedAt"] > model["startedAt"]
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(("heartbeat", "heard"), [(3, 3), (0, 1)], ids=["by a heartbeat", "by an event"])
 def test_a_killed_training_was_interrupted_when_it_was_last_heard_of_whenever_that_is_told(
     journals: Recordings, api: Api, late: Api, clock: Clock, tmp_path: Path, *, heartbeat: int, heard: int
@@ -262,7 +259,7 @@ def test_one_that_failed_after_it_was_told_to_stop_has_failed(journals: Recordin
 
 def states_told(journals: Recordings) -> set[str]:
     """Return the state of the only run, as each command and reader tells it."""
-    folder = journals.journal.path
+    folder = journals.journal.place
 
     def printed(*arguments: str) -> str:
         done = CliRunner().invoke(main, [*arguments, "--journal", str(folder)])
@@ -336,19 +333,19 @@ def test_each_request_says_when_what_it_tells_of_happened_and_epochs_taken_in_la
 ) -> None:
     events = [STARTED, console(1), console(2), epoch(0)]
     record(journals, events)
-    with closing(sqlite3.connect(journals.journal.database)) as connection, connection:
-        connection.execute(
-            "INSERT INTO sessions (run_id, uuid, generation, host, boot_id, pid, started_at, heartbeat_at, ended_at,"
-            " purpose) SELECT run_id, 'salvaged', 1, '', '', 0, started_at, heartbeat_at, ended_at, 'salvage'"
-            " FROM sessions"
+    change(
+        journals.journal.path,
+        "INSERT INTO sessions (run_id, uuid, generation, host, boot_id, pid, started_at, heartbeat_at, ended_at,"
+        " purpose) SELECT run_id, 'salvaged', 1, '', '', 0, started_at, heartbeat_at, ended_at, 'salvage'"
+        " FROM sessions",
+    )
+    for number, at in ((1, "started_at"), (2, "'2001-01-01T00:00:00.000000Z'")):  # the second one's is known
+        change(
+            journals.journal.path,
+            "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq)"
+            f" SELECT run_id, id, 'epoch_end', '{number}', ?, {at}, {number} FROM sessions WHERE uuid = 'salvaged'",
+            json.dumps({**epoch(number)[1], "source": "results.csv"}),
         )
-        for number, at in ((1, "started_at"), (2, "'2001-01-01T00:00:00.000000Z'")):  # the second one's is known
-            salvaged = json.dumps({**epoch(number)[1], "source": "results.csv"})
-            connection.execute(
-                "INSERT INTO events (run_id, session_id, kind, key, payload, created_at, seq)"
-                f" SELECT run_id, id, 'epoch_end', '{number}', ?, {at}, {number} FROM sessions WHERE uuid = 'salvaged'",
-                [salvaged],
-            )
     journals.drain(server.url)
     sent = {}
     for request in (each for each in server.requests if each.method == "POST"):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import URL, Bench, Engine, backlog, bench, dead_pid, finish, later, python, rows
+from support.journals import IN_A_FILE, URL, Bench, Engine, backlog, bench, dead_pid, finish, later, python, rows
 
 from journal.clock import from_text, to_text, utc_now
 from journal.errors import JournalError, StaleClaim, UnknownRow
@@ -310,7 +310,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(registered: Bench) -> None:
     assert len(registered.claim(now=a_year_ago)) == 2
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_order_is_that_of_the_ids_whatever_the_clock_said(at: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = at.event(key="first")
     monkeypatch.setattr("journal.writing.writer.now_text", lambda: to_text(later(-365 * 86400)))
@@ -346,7 +346,7 @@ def test_only_the_dead_letters_that_are_named_are_retried(registered: Bench) -> 
     assert [claim.delivery_id for claim in registered.claim()] == [other.delivery_id]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_two_drains_in_two_processes_never_claim_the_same_delivery(registered: Bench) -> None:
     registered.plan(*(registered.message(stage=2) for _ in range(200)))
     code = """
@@ -461,7 +461,7 @@ def test_only_a_checkpoint_that_is_published_replaces_one(over: Bench, publish: 
 # --- planning, routing, signals
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_chunk_ids_are_the_same_when_planned_again_from_a_copy(at: Bench, tmp_path: Path) -> None:
     planned = [at.message("training_started", 1, '{"a":1}'), at.message("epoch_end", 2), at.message("epoch_end", 2)]
     (tmp_path / "copy").mkdir()
@@ -519,7 +519,7 @@ def test_a_signal_belongs_to_the_session_whose_event_was_answered(registered: Be
     assert signal.session_id == registered.session_id != resumed
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_a_look_at_the_signals_is_a_single_statement(registered: Bench) -> None:
     """A training looks several times in each epoch, on its own thread."""
     executed: list[str] = []
@@ -530,7 +530,7 @@ def test_a_look_at_the_signals_is_a_single_statement(registered: Bench) -> None:
     assert [statement.split()[0] for statement in executed] == ["SELECT"]
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_signals_that_cannot_be_read_are_an_error_of_the_journal(registered: Bench) -> None:
     registered.writer._connection.driver().execute("ALTER TABLE signals RENAME TO elsewhere")
     with pytest.raises(JournalError, match="signals"):

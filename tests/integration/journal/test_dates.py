@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, change, dead_pid, later
+from support.journals import IN_A_FILE, Bench, change, dead_pid, later
 
 from journal.checkpoints.blobs import STALE_SECONDS
 from journal.clock import from_text, to_text, utc_now
@@ -94,7 +94,7 @@ def test_a_process_that_is_seen_here_is_alive_whatever_its_clock_said(at: Bench)
     assert at.outbox.live_runs(utc_now()) == []
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 def test_a_dead_nodes_checkpoint_is_salvaged(at: Bench, tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes(b"weights")
     file = {"role": "best", "path": str(tmp_path / "best.pt"), "publish": True, "isBest": True}

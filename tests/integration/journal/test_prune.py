@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.journals import Bench, Engine, bench, dead_pid, rows
+from support.journals import IN_A_FILE, Bench, Engine, bench, dead_pid, rows
 
 from journal.clock import utc_now
 from journal.records import Outcome
@@ -35,7 +35,7 @@ def events(at: Bench) -> int:
     return int(rows(at.journal.path, "SELECT count(*) FROM events WHERE run_id = ?", at.run.id)[0][0])
 
 
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@IN_A_FILE
 @pytest.mark.parametrize("by_itself", [False, True])
 def test_a_run_whose_final_checkpoint_is_still_to_be_salvaged_stays(over: Bench, *, by_itself: bool) -> None:
     """Its snapshot failed, and everything else has arrived."""
