@@ -15,7 +15,10 @@ from uploader.dashboard.script_tokens import NAME, SIGN, Token, closes, opens, t
 _SAME = {"const": "let", "true": "!0", "false": "!1"}
 _WORD = re.compile(r"[\w$]")
 _STYLE = re.compile(r'(?P<text>"[^"]*")|(?P<gap>(?:\s+|/\*.*?\*/)+)|(?P<other>[^\s"/]+|/)', re.DOTALL)
-_TIGHT_AFTER, _TIGHT_BEFORE = "{};,:(>", "{};,)>"
+_TIGHT_AFTER, _TIGHT_BEFORE = "{};,:(>", "{};,)>!"
+_SHORTER = ((r"(?<![\w.])0\.(?=\d)", "."), ("::(?=before|after)", ":"), ("transparent", "#0000"))
+_BARE = re.compile(r'"([a-z][a-z-]*)"')
+"""What needs no quotes behind an attribute's name."""
 
 
 def shorter_script(code: str) -> str:
@@ -29,13 +32,21 @@ def shorter_style(style: str) -> str:
     """Return a style sheet that says the same: without comments and spaces."""
     parts: list[str] = []
     for part in _STYLE.finditer(style):
-        if part.lastgroup != "gap":
-            parts.append(part[0] if part.lastgroup == "text" else re.sub(r"(?<![\w.])0\.(?=\d)", ".", part[0]))
+        if part.lastgroup == "text":
+            parts.append(_BARE.sub(r"\1", part[0]) if parts and parts[-1][-1] == "=" else part[0])
+        elif part.lastgroup == "other":
+            parts.append(_shorter_words(part[0]))
         elif parts and parts[-1][-1] not in _TIGHT_AFTER:
             parts.append(" ")
         if len(parts) > 1 and parts[-2] == " " and parts[-1][0] in _TIGHT_BEFORE:
             del parts[-2]
     return re.sub(r";}", "}", "".join(parts)).strip()
+
+
+def _shorter_words(text: str) -> str:
+    for long, short in _SHORTER:
+        text = re.sub(long, short, text)
+    return text
 
 
 def shorter_template(template: str) -> str:

@@ -99,6 +99,37 @@ def test_a_drag_zooms_all_charts_the_address_keeps_it_and_a_double_click_shows_a
     assert "zoom" not in page.url
 
 
+def test_a_finger_that_goes_sideways_zooms_and_one_that_goes_down_scrolls(browser, address):
+    with visited(browser, address, PAGE, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        page.wait_for_selector("section.chart canvas")
+        touch = page.context.new_cdp_session(page)
+        over = chart(page, "metrics/precision(B)").locator(".u-over")
+        over.scroll_into_view_if_needed()
+        [x, y], before = middle_of(over), page.evaluate("scrollY")
+        swipe(touch, [(x + step, y - 10 * step) for step in (0, 4, 8, 12)])
+        page.wait_for_function("before => scrollY > before", arg=before)
+        assert "zoom" not in page.url
+        assert over.locator(".u-select").evaluate("each => each.offsetWidth") == 0
+        x, y = middle_of(over)
+        swipe(touch, [(x + step, y) for step in (0, 40, 80)])
+        page.wait_for_url("**/*zoom=*")
+        page.get_by_role("button", name="Zoom out").tap()
+        page.get_by_role("button", name="Zoom out").wait_for(state="hidden")
+
+
+def middle_of(element):
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def swipe(touch, places):
+    """Touch the first of some places, and go over the others."""
+    for number, (x, y) in enumerate(places):
+        said = {"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        touch.send("Input.dispatchTouchEvent", said)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 def test_keys_zoom_around_the_cursor_and_a_chart_takes_no_other(page):
     plot = chart(page, "box_loss").get_by_role("slider")
     page.evaluate("taken = []; addEventListener('keydown', (event) => taken.push(event.defaultPrevented))")

@@ -82,11 +82,13 @@ def test_a_style_sheet_says_the_same() -> None:
     /* said */
     :root { --line: light-dark(#e0e2e6, #32363c); }
     .many tr:has(:checked) > * { margin: 0.5rem calc(1px + 10.5%) -0.25em; content: "a  /* b */ ; " / ""; }
+    .a[type="search"]::before, [data-none=""] { color: transparent !important; content: "transparent"; }
     @media (min-width: 40rem) and (pointer: coarse) { .a :hover, .b { color: red; } }
     """
     assert shorter_style(style) == (
         ":root{--line:light-dark(#e0e2e6,#32363c)}"
         '.many tr:has(:checked)>*{margin:.5rem calc(1px + 10.5%) -.25em;content:"a  /* b */ ; " / ""}'
+        '.a[type=search]:before,[data-none=""]{color:#0000!important;content:"transparent"}'
         "@media (min-width:40rem) and (pointer:coarse){.a :hover,.b{color:red}}"
     )
 

@@ -10,8 +10,10 @@ import { short } from "./words.js";
 export function drawChart(box, view, told) {
   let now = view;
   const plot = new uPlot(optionsOf(), dataOf(), box);
-  plot.over.addEventListener("dblclick", () => told.zoom(null));
-  box.onkeydown = (event) => { if (keyed(event)) event.preventDefault(); }; // to return false would cancel
+  // Such handlers return nothing: what is false would cancel the event.
+  plot.over.ondblclick = () => told.zoom(null);
+  for (const name of ["down", "move", "up", "cancel"]) plot.over["onpointer" + name] = (event) => { if (event.pointerType === "touch") touched(name, event); };
+  box.onkeydown = (event) => { if (keyed(event)) event.preventDefault(); };
   describe(null);
   setZoom();
 
@@ -81,7 +83,15 @@ export function drawChart(box, view, told) {
   function selected() {
     const { left, width } = plot.select;
     if (width > 3) told.zoom([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
-    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    unselect();
+  }
+
+  function unselect() { plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false); }
+
+  /** A finger that goes sideways does what a mouse does; one that goes up or down scrolls, and the browser cancels it here. */
+  function touched(name, event) {
+    if (name === "cancel") unselect();
+    plot.over.dispatchEvent(new MouseEvent("mouse" + name.replace("cancel", "up"), event));
   }
 
   /** Keys: arrows move the cursor, + and - zoom around it, 0 and Escape show all. */
