@@ -53,6 +53,16 @@ class RecordedEpoch:
     evaluation: bool | None = None
     is_step: bool = False
 
+    @property
+    def counted(self) -> int:
+        """Its number as people are told it: epochs are counted from 1, and steps as their loop does."""
+        return self.epoch if self.is_step else self.epoch + 1
+
+    @property
+    def name(self) -> str:
+        """The same in words: `epoch 12`, `step 11`."""
+        return f"{'step' if self.is_step else 'epoch'} {self.counted}"
+
 
 def newest_epochs(connection: Connection, run_id: str, after: int = 0) -> list[Row[Any]]:
     """Return `id`, `key` and `number` of the newest record of each epoch, by their numbers.

@@ -132,6 +132,16 @@ def test_runs_of_few_epochs(journals: Recordings, environment: dict[str, str], e
     assert ("no epochs were recorded" in show(environment)) == (epochs == 0)
 
 
+def test_steps_of_a_loop_have_their_own_numbers(journals: Recordings, environment: dict[str, str]) -> None:
+    training = journals.begin()
+    for step in (10, 20):
+        payload = {"epoch": step, "metrics": {"loss": 1 / step}, "fitness": step, "revision": 1}
+        training.event("epoch_end", payload, str(step))
+    shown = show(environment)
+    assert "best fitness 20 in step 20" in shown
+    assert ["10", "20"] in [line.split() for line in shown.splitlines()]  # below the chart
+
+
 def test_epochs_without_a_number_were_recorded(journals: Recordings, environment: dict[str, str]) -> None:
     training = journals.begin()
     training.event("epoch_end", {"epoch": 0, "metrics": {"loss": math.nan}}, "0")

@@ -103,7 +103,7 @@ def drawn(epochs: Sequence[int], wanted: Sequence[Chart], look: Look) -> list[st
     """Return the lines of some charts, side by side.
 
     Args:
-        epochs: Their numbers, from 0.
+        epochs: Their numbers, as people are told them.
         wanted: The charts.
         look: How they are drawn.
     """
@@ -155,7 +155,7 @@ def _plot(epochs: Sequence[int], chart: Chart, columns: int, *, is_ascii: bool) 
         for part in unbroken(epochs, [height(value, low, high) for value in values]):
             plotext.plot(*zip(*part, strict=True), marker=marker, color=colour)
     plotext.yticks([0, 1] if low < high else [0], [f"{low:.3g}", f"{high:.3g}"] if low < high else [f"{low:.3g}"])
-    plotext.xticks([epochs[0], epochs[-1]], [str(epochs[0] + 1), str(epochs[-1] + 1)])
+    plotext.xticks([epochs[0], epochs[-1]], [str(epochs[0]), str(epochs[-1])])
     lines = plotext.build().rstrip("\n").split("\n")
     return [_trimmed(line) for line in lines]
 

@@ -141,7 +141,7 @@ def _best(contents: RunContents) -> str:
     if not rated or len(contents.epochs) < contents.epochs_recorded:  # the best one may not have been read
         return ""
     best = max(rated, key=lambda one: one.fitness or 0.0)
-    return f"; best fitness {best.fitness:.4g} in epoch {best.epoch + 1}"
+    return f"; best fitness {best.fitness:.4g} in {best.name}"
 
 
 def _target(target: TargetReport, *, pruned: bool) -> str:
@@ -194,7 +194,7 @@ def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
         yield from _wrapped("", "  ".join(f"{name} {table[name][0]:.4g}" for name in names), wanted)
         return
     shown = found if wanted.all else found[:CHARTS]
-    yield from drawn(table["epoch"], shown, wanted.look)
+    yield from drawn([one.counted for one in epochs], shown, wanted.look)
     if left := [name for chart in found[len(shown) :] for name in chart.names]:
         yield from _wrapped("", f"not drawn: {', '.join(left)}; --all draws them", wanted)
     if len(contents.epochs) < contents.epochs_recorded:

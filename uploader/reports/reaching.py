@@ -60,7 +60,7 @@ class Best:
         for one in epochs:
             value = one.metrics.get(wanted.metric)
             if isinstance(value, (int, float)) and (best.value is None or (value > best.value) == wanted.wants_more):
-                where = f"epoch {one.epoch + 1}" if one.epoch in trained else "the final evaluation"
+                where = one.name if one.epoch in trained else "the final evaluation"
                 best = replace(best, value=float(value), where=where)
         return best
 

@@ -344,6 +344,16 @@ def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(told: Told, says
     assert told.source.runs().runs[0].step == step
 
 
+def test_a_loop_that_counts_its_steps_from_1_has_its_last_one_and_stopped_at_its_end(told: Told) -> None:
+    told.start(epochs=2)
+    for step in (1, 2):
+        told.epoch(step, revision=1)
+    told.event("training_complete", {"results": {}})
+    [line] = told.source.runs().runs
+    assert (line.state, line.epochs_done, line.step) == ("completed", 2, 2)
+    assert [*told.source.news(KEY).epochs.at] == [1, 2]
+
+
 def test_what_an_epoch_told_and_is_no_number_is_a_gap(told: Told) -> None:
     told.start()
     for number, loss in enumerate((1.0, None, 0.5)):

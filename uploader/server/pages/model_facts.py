@@ -15,8 +15,6 @@ from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoc
 _NOT_STARTED = frozenset({"pending", "untrained"})
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 _SILENCE = {"silent": "10 minutes", "interrupted": "a day"}
-_RESULTS = ".csv"
-"""How a trainer's own record of its epochs ends, from which some are taken in."""
 _LONGEST_CONSOLE = 200_000
 
 
@@ -36,7 +34,8 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
         now: Current time, ISO 8601 in UTC.
         owner: Who is not named, because most models are theirs.
     """
-    is_counted = rules.is_final_evaluation(last) and (model.epochs is None or last[-1].epoch < model.epochs)
+    total = rules.limit(model.epochs, last)
+    is_counted = rules.is_final_evaluation(last) and (total is None or last[-1].epoch < total)
     done = epochs - is_counted
     state = rules.state(model, done, now)
     return RunLine(
@@ -52,7 +51,7 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
         seconds=None if model.status in _NOT_STARTED else rules.milliseconds_of(model) / 1000,
         epochs_done=done,
         epochs_planned=model.epochs,
-        step=newest.epoch if newest and _is_step(newest) else None,
+        step=newest.epoch if newest and rules.is_step(newest) else None,
         metrics=numbers((model.results or {}).get("metrics")) or (metrics_of(newest) if newest else {}),
         arguments=model.train_args or {},
     )
@@ -170,11 +169,6 @@ def checkpoint_line(
         arrived_at=checkpoint.arrived_at,
         download=download,
     )
-
-
-def _is_step(epoch: Epoch) -> bool:
-    """Return whether it is a step of a loop, which was logged or came from another tracker, and no epoch."""
-    return "revision" in epoch.data or not str(epoch.data.get("source", _RESULTS)).endswith(_RESULTS)
 
 
 def metrics_of(epoch: Epoch) -> dict[str, Number]:

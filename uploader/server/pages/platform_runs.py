@@ -125,8 +125,9 @@ class PlatformRuns:
         acting.act(rows, found, action, value, self.platform.now())
 
     def _line(self, rows: Rows, overview: Overview) -> RunLine:
-        epochs, last = rows.shown.count_epochs(overview), rows.shown.last_epochs(overview.id)
-        newest, total = last[-1] if last else None, overview.epochs
+        last = rows.shown.last_epochs(overview.id)
+        newest, total = last[-1] if last else None, rules.limit(overview.epochs, last)
+        epochs = rows.shown.count_epochs(overview.id, total)
         if newest and total is not None and newest.epoch >= total and not rules.is_final_evaluation(last):
             newest = rows.shown.last_epoch_below(overview.id, total)  # an earlier training had more
         now, owner = self.platform.now(), self.platform.owner

@@ -38,6 +38,8 @@ EVALUATION_HEADER = "Uploader-Evaluation"
 """The header in which clients say of an epoch whether it is the final evaluation: `yes` or `no`."""
 
 _SALVAGED = "source"
+_RESULTS = ".csv"
+"""How a trainer's own record of its epochs ends, from which some are taken in."""
 
 
 def state(model: Model | Overview, done: int, now: str) -> State:
@@ -77,8 +79,23 @@ def trained(epochs: Sequence[Epoch], total: int | None) -> list[Epoch]:
 
     The final evaluation is reported like an epoch, and is none.
     """
-    counted = epochs[:-1] if is_final_evaluation(epochs[-2:]) else epochs
-    return [each for each in counted if total is None or each.epoch < total]
+    counted, most = epochs[:-1] if is_final_evaluation(epochs[-2:]) else epochs, limit(total, epochs)
+    return [each for each in counted if most is None or each.epoch < most]
+
+
+def limit(total: int | None, epochs: Sequence[Epoch]) -> int | None:
+    """Return below which number epochs count; None where all do, as steps of a loop are numbered by itself.
+
+    Args:
+        total: How many epochs there are to be, if that is known.
+        epochs: At least the last one.
+    """
+    return None if epochs and is_step(epochs[-1]) else total
+
+
+def is_step(epoch: Epoch) -> bool:
+    """Return whether it is a step of a loop, which was logged or came from another tracker, and no epoch."""
+    return "revision" in epoch.data or not str(epoch.data.get(_SALVAGED, _RESULTS)).endswith(_RESULTS)
 
 
 def is_final_evaluation(last: Sequence[Epoch]) -> bool:

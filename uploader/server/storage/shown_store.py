@@ -50,10 +50,10 @@ class ShownRows:
         found = record_table.first(self._connection, Overview, "WHERE id = ?", model_id)
         return found and self._heard(found)
 
-    def count_epochs(self, model: Overview) -> int:
-        """Return how many epochs below its total have arrived of a model."""
+    def count_epochs(self, model_id: str, below: int | None) -> int:
+        """Return how many epochs have arrived of a model, perhaps only of those below a number."""
         query = "SELECT count(*) FROM epochs WHERE model_id = ? AND (? IS NULL OR epoch < ?)"
-        return int(self._connection.execute(query, [model.id, model.epochs, model.epochs]).fetchone()[0])
+        return int(self._connection.execute(query, [model_id, below, below]).fetchone()[0])
 
     def last_epoch_below(self, model_id: str, total: int) -> Epoch | None:
         """Return a model's last epoch below a number."""
