@@ -6,13 +6,16 @@ ones that have not arrived anywhere they are to go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
+from journal.collecting import brought, pruned_there
 from journal.errors import BlobMissing, from_os
 from journal.folder import Journal
+from journal.kinds import CHECKPOINT
 from journal.mirror import journal_reader
 from journal.mirror.layout import parse_blob
 from journal.mirror.restoring import Restored, restore_checkpoints
@@ -26,6 +29,15 @@ _DOUBTED = (
     .distinct()
     .join(_D, _D.c.sha256 == _B.c.sha256)
     .where(_D.c.state.in_(("dead", "pending")), _D.c.last_error.is_not(None), _B.c.state == "present")
+)
+# The checkpoints of the runs of some sessions, by each event that tells of one.
+_SAVED = text(
+    f"""
+    SELECT e.run_id, s.uuid AS session, e.seq, json_extract(e.payload, '$.sha256') AS sha256
+    FROM events e JOIN sessions s ON s.id = e.session_id
+    WHERE e.kind = '{CHECKPOINT}' AND json_valid(e.payload)
+      AND e.run_id IN (SELECT run_id FROM sessions WHERE uuid IN (SELECT value FROM json_each(:sessions)))
+    """  # noqa: S608 - a name of this package
 )
 
 
@@ -60,14 +72,14 @@ class NodeBlobs:
         return iter(())
 
 
-def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restored, whole: set[str]) -> None:
-    """Bring the bytes that are needed and not there, and add what comes of it to `brought`.
+def bring(node: Journal, outbox: Journal, runs: Collection[str], restored: Restored, whole: set[str]) -> None:
+    """Bring the bytes that are needed and not there, and add what comes of it to `restored`.
 
     Args:
         node: Has them.
         outbox: The shared journal.
         runs: The node's runs whose checkpoints to look at.
-        brought: What was brought so far.
+        restored: What was brought so far.
         whole: Those that were found whole there although a drain failed to send them; more are added.
 
     Raises:
@@ -75,7 +87,7 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], brought: Restor
         JournalError: One of the journals cannot be.
     """
     if absent := lacking(node, outbox, runs) | _lost(node, outbox, runs, whole):
-        restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), brought)
+        restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), restored)
 
 
 def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
@@ -86,8 +98,21 @@ def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
         return set()
     with outbox.begin(read_only=True) as connection:
         needed -= contents.arrived(connection, runs)
-        sha256s = {sha256 for _, sha256 in needed}
-        return sha256s - _there(connection, sha256s)
+        there = _there(connection, {sha256 for _, sha256 in needed})
+        absent = {(run, sha256) for run, sha256 in needed if sha256 not in there}
+        notes = brought.read(connection, brought.place(node)) if absent else {}
+        pruned = pruned_there.pruned_through(connection, {run for run, _ in absent}, notes) if absent else {}
+    return {sha256 for _, sha256 in absent - _arrived_before(node, pruned)}
+
+
+def _arrived_before(node: Journal, pruned: Mapping[str, int]) -> set[tuple[str, str]]:
+    """Return the checkpoints that have arrived and were pruned with all the events that tell of them."""
+    if not pruned:
+        return set()
+    with node.begin(read_only=True) as connection:
+        found = connection.execute(_SAVED, {"sessions": json.dumps([*pruned])}).all()
+    later = {(row.run_id, row.sha256) for row in found if row.seq > pruned.get(row.session, 0)}
+    return {(row.run_id, row.sha256) for row in found} - later
 
 
 def _lost(node: Journal, outbox: Journal, runs: Collection[str], whole: set[str]) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from journal.collecting import brought, checkpoint_bytes, exchange, node_events
+from journal.collecting import brought, checkpoint_bytes, exchange, node_events, pruned_there
 from journal.collecting.brought import Note, Reached
 from journal.collecting.exchange import Telling
 from journal.errors import BlobError
@@ -25,7 +25,6 @@ from journal.mirror.journal_reader import JournalReader
 from journal.mirror.restoring import Restored
 from journal.outbox import results_intake
 from journal.outbox.run_results import SessionEnd
-from journal.retention import prunable
 from journal.sessions.identity import ENTRY_FIELDS, Entry
 from journal.writing import fallback_intake
 
@@ -186,10 +185,12 @@ class Collecting:
         if newest == self._seen and not is_due and ends == self._ends:
             return collected
         both = _Both(node, reader, stack.enter_context(self._outbox.on_one_connection()))
-        self._bring(both, sessions, newest, collected)
-        self._tell_ends(both.outbox, ends)
-        if is_due:
-            self._learn(both, collected)
+        try:
+            self._bring(both, sessions, newest, collected)
+        except BlobError:  # of checkpoints alone: what else there is goes on
+            self._tell_each_other(both, ends, collected, is_due=is_due)
+            raise
+        self._tell_each_other(both, ends, collected, is_due=is_due)
         return collected
 
     def _bring(self, both: _Both, sessions: Sequence[Row[Any]], newest: int, collected: Collected) -> None:
@@ -255,9 +256,9 @@ class Collecting:
         """
         reached = Reached()
         with both.outbox.begin(read_only=True) as connection:
-            is_pruned = session.run_id in prunable.pruned(connection)
-        last = note.last if note else node_events.LAST
-        for group in node_events.groups(both.reader, session.id, newest, through=last) if is_pruned else ():
+            notes = {session.uuid: note} if note else {}
+            last = pruned_there.pruned_through(connection, [session.run_id], notes).get(session.uuid)
+        for group in node_events.groups(both.reader, session.id, newest, through=last) if last else ():
             reached.add(group)
         return reached
 
@@ -275,6 +276,12 @@ class Collecting:
                 brought.write(connection, session, self._place, reached.note())
             collected.events += new
         self._reached[session] = reached
+
+    def _tell_each_other(self, both: _Both, ends: dict[str, SessionEnd], collected: Collected, *, is_due: bool) -> None:
+        """Tell the shared journal how far the node's sessions are, and the node, if that is due, what has arrived."""
+        self._tell_ends(both.outbox, ends)
+        if is_due:
+            self._learn(both, collected)
 
     def _tell_ends(self, outbox: Journal, ends: dict[str, SessionEnd]) -> None:
         """Tell how far the node's sessions are, where that has changed: a drain sees by it which are at work."""

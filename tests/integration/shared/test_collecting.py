@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from threading import Barrier
@@ -232,6 +233,29 @@ def test_a_pruned_run_does_not_come_back(node: Bench, outbox: Journal, monkeypat
     assert collecting.step().events == 1  # it goes on
 
 
+def test_what_a_training_that_was_resumed_later_records_comes_in_though_its_run_was_pruned(
+    node: Bench, outbox: Journal
+) -> None:
+    node.event("training_started")
+    arrived = node.checkpoint(b"arrived", "final")
+    node.writer.end_session(node.session_id, "complete")
+    collecting = Collecting(node.journal, outbox, clock=lambda: 0.0)
+    collecting.step()
+    deliver_all(outbox, node)
+    assert outbox.prune(utc_now() + timedelta(days=1), given_up=False).events == 2
+    assert outbox.blobs.names() == []
+
+    resumed = node.writer.start_session(node.run.id)
+    node.writer.append(node.run.id, resumed, "training_started", {})
+    for other in (collecting, Collecting(node.journal, outbox)):
+        assert (other.step().checkpoints, outbox.blobs.names()) == (0, [])
+    assert there(outbox, "SELECT kind FROM events ORDER BY id") == [("training_started",)]
+    new = node.checkpoint(b"new", "final")
+    node.writer.end_session(resumed, "complete")
+    assert collecting.step().checkpoints == 1
+    assert outbox.blobs.names() == [new] != [arrived]
+
+
 def test_needed_checkpoints_come_before_their_events(
     node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,8 +287,11 @@ def test_what_was_recorded_before_a_checkpoint_does_not_wait_for_its_bytes(
     node.event("epoch_end")
     (tmp_path / "blobs").rename(tmp_path / "away")
     collecting = Collecting(node.journal, outbox)
+    node.writer.heartbeat(node.session_id)
     with pytest.raises(BlobsUnavailable):
         collecting.step()
+    heard = rows(node.journal.path, "SELECT heartbeat_at FROM sessions")
+    assert there(outbox, "SELECT heartbeat_at FROM sessions") == heard  # it is not silent
     assert [kind for (kind,) in there(outbox, "SELECT kind FROM events ORDER BY seq")] == [
         "training_started",
         "checkpoint",
