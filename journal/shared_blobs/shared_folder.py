@@ -110,6 +110,11 @@ class SharedFolder:
         """Make this the place of the journal's checkpoints, unless it is already."""
         try:
             self._folder.mkdir(mode=0o770, exist_ok=True)
+        except FileNotFoundError:
+            raise BlobsUnavailable(
+                f"{self.address} cannot be made, as {self._folder.parent} is not there: is it mounted, and spelled so? "
+                "Only the last folder of a path is made"
+            ) from None
         except OSError as error:
             raise self._failed(error, "written") from error
         if not (self._folder / NOTE).exists():
