@@ -133,20 +133,21 @@ def status(
     if as_json:
         sys.exit(_print_json(journals, wanted))
     if watch:
-        from uploader.commands.status_watch import watch_it
+        from uploader.commands.status_watch import patiently, watch_it
 
-        watch_it(lambda: _drawn(journals, wanted, all_runs=all_runs)[0])
+        look = patiently(lambda: _drawn(journals, wanted, all_runs=all_runs)[0])
+        _alone(partial(watch_it, look), as_json=False)
         return
-    drawn, code = _drawn(journals, wanted, all_runs=all_runs)
+    drawn, code = _alone(partial(_drawn, journals, wanted, all_runs=all_runs), as_json=False)
     show(drawn)
     sys.exit(code)
 
 
 def _drawn(folders: Sequence[Path], wanted: Wanted, *, all_runs: bool) -> tuple[list[Line], int]:
-    """Return what to show of journals, and the exit code: one that cannot be read stops no other."""
+    """Return what to show of journals, and the exit code: of several, one that cannot be read stops no other."""
     on = screen(whole=all_runs)
     if len(folders) <= 1:
-        return _alone(partial(_lines, folders[0] if folders else None, wanted, on), as_json=False), 0
+        return _lines(folders[0] if folders else None, wanted, on), 0
     lines: list[Line] = []
     code = 0
     for folder in folders:

@@ -8,10 +8,34 @@ from collections.abc import Callable
 
 from uploader.commands.noticed_signals import NoticedSignals, noticed_signals
 from uploader.commands.output_streams import is_anybody_reading
-from uploader.commands.screen import Line, as_rich, console, show
+from uploader.commands.screen import Line, as_rich, console, line, show
 
 SECONDS = 2.0
 """How often the journal is read."""
+
+
+def patiently(look: Callable[[], list[Line]]) -> Callable[[], list[Line]]:
+    """Return a look that goes on while a shared journal is away: it returns what was there last, and says so.
+
+    Args:
+        look: Returns the lines to show. It raises `JournalAway` where the journal was never there.
+    """
+    from journal.errors import JournalAway
+
+    last: list[Line] = []
+    away: list[Line] = []
+
+    def looked() -> list[Line]:
+        nonlocal last, away
+        try:
+            last, away = look(), []
+        except JournalAway as error:
+            if not last:
+                raise
+            away = away or [line(f"{error}; waiting for it")]  # in the words of the first time, which stay
+        return [*last, *away]
+
+    return looked
 
 
 def watch_it(look: Callable[[], list[Line]], every: float = SECONDS) -> None:

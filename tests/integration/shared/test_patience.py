@@ -15,8 +15,10 @@ import uploader
 from journal.clock import to_text
 from journal.errors import JournalAway
 from journal.opening import open_shared
-from uploader.commands import logs, wait
+from journal.shared_addresses import as_path
+from uploader.commands import logs, status, wait
 from uploader.commands.patience import Patience
+from uploader.commands.status_watch import patiently
 from uploader.delivery import journal_changes
 from uploader.reports.conditions import parse_condition
 
@@ -90,3 +92,16 @@ def test_one_that_was_never_there_is_not_waited_for() -> None:
         pass
     with patience.looking():
         raise JournalAway("away")
+
+
+def test_status_goes_on_when_the_server_is_back(url: str) -> None:
+    away, back, end = _allow(url, False), _allow(url, True), _write(url, "UPDATE runs SET name = 'renamed'")
+    look = patiently(lambda: status._drawn([as_path(url)], status.Wanted(), all_runs=True)[0])
+    before = look()
+    away()
+    told = look()
+    assert [told[:-1], look()] == [before, told]  # once
+    assert told[-1].plain.endswith("; waiting for it")
+    back()
+    end()
+    assert any("renamed" in one.plain for one in look())
