@@ -39,8 +39,8 @@ _REGISTRATIONS = _of_sessions(listed([REGISTRATION]), "ASC", 1, _TRAINED)
 _ENDS = _of_sessions(listed([COMPLETE, FAILED]), "DESC", 1, _TRAINED)
 _NEWEST = _of_sessions(listed([EPOCH]), "DESC", 2, "TRUE")  # two, since the last may be the final evaluation
 _DETAILS = _of_sessions(listed([DETAIL]), "DESC", 100, f"s.purpose = '{INTENT}'")
-_CHANGED = text("SELECT DISTINCT run_id FROM events WHERE id > :after")
-_LAST = text("SELECT coalesce(max(id), 0) FROM events")
+# Of each run by itself: an event of another run may come in later with a lower id.
+_LAST = text("SELECT r.id, (SELECT max(e.id) FROM events e WHERE e.run_id = r.id) AS last FROM runs r")
 _COUNTED = text(
     f"SELECT r.id, {epochs('r')} FROM runs r WHERE r.id IN (SELECT value FROM json_each(:runs))"  # noqa: S608 - as above
 )
@@ -80,16 +80,15 @@ class RunsReader:
         """
         self._begin = begin
 
-    def overview(self, after: int | None, now: datetime) -> tuple[list[RunOverview], frozenset[str], int]:
-        """Return all runs, those of them that have events after one, and the id of the journal's last one.
+    def overview(self, now: datetime) -> tuple[list[RunOverview], Mapping[str, int]]:
+        """Return all runs, and the id of the last event of each that has one.
 
         Args:
-            after: Id of the event; None if nobody has looked yet, to whom all are new.
             now: The current time.
         """
         with self._begin(read_only=True) as connection:
-            changed, last = _changed(connection, after)
-            return overview(connection, now), changed, last
+            last = {run: event for run, event in connection.execute(_LAST) if event is not None}
+            return overview(connection, now), last
 
     def gists(self, runs: Collection[str], over: Collection[str]) -> Mapping[str, RunGist]:
         """Return what a list tells of runs, by their uuids.
@@ -134,13 +133,6 @@ def _is_sparse(newest: Sequence[RecordedEpoch], most: int) -> bool:
 
 def _counted(connection: Connection, runs: Sequence[str]) -> Mapping[str, int]:
     return {run: count for run, count in connection.execute(_COUNTED, {"runs": json.dumps([*runs])}) if count}
-
-
-def _changed(connection: Connection, after: int | None) -> tuple[frozenset[str], int]:
-    last = connection.execute(_LAST).scalar_one()
-    if after is None or after >= last:
-        return frozenset(), last
-    return frozenset(connection.execute(_CHANGED, {"after": after}).scalars()), last
 
 
 def _newest_epochs(

@@ -12,6 +12,7 @@ from support.disks import make_read_only, make_writable, small_disk
 from support.passthrough import network_mount
 
 import journal
+from journal.locations import recording_folder
 from uploader.__main__ import main
 from uploader.errors import SettingsError
 from uploader.live.recording_options import choose_options
@@ -151,3 +152,16 @@ def test_a_drain_beside_each_training_is_known(monkeypatch: pytest.MonkeyPatch) 
     assert (account()["drain_beside_trainings"], account()["advice"]) == (True, None)
     monkeypatch.setenv("UPLOADER_DRAIN", "perhaps")
     assert "drain=True" in account()["advice"]
+
+
+def test_of_a_shared_journal_both_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://lab:secret@db/runs"
+    monkeypatch.setenv("UPLOADER_JOURNAL", url)
+    found, printed = account(), where().stdout
+    assert found["shared_journal"] == "postgresql://lab@db/runs"
+    assert found["journal"]["folder"] == str(recording_folder(None))
+    assert f"journal {recording_folder(None)}\n  chosen because trainings on this machine write to it" in printed
+    assert "\nshared journal postgresql://lab@db/runs\n" in printed
+    assert "secret" not in printed + json.dumps(found)
+    monkeypatch.delenv("UPLOADER_JOURNAL")
+    assert account("--journal", url)["journal"] == found["journal"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -116,7 +117,8 @@ def _page(run: RecordedRun) -> bytes:
         from uploader.viewing.page_file import whole_page
     except ImportError as error:
         _refuse(f"{error.name} is missing: pip install 'offline-uploader[serve]'")
-    return whole_page(JournalSource(run.journal), run.id, run.name)
+    with closing(JournalSource(run.journal)) as source:
+        return whole_page(source, run.id, run.name)
 
 
 def _write_folder(columns: Columns, out: Path) -> None:

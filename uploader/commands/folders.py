@@ -27,8 +27,10 @@ ON_SHARED_JOURNALS = (
     "prune",
     "verify",
     "exec",
+    "view",
+    "where",
 )
-"""The commands that take the URL of a shared journal, by `--journal`."""
+"""The commands that take the URL of a shared journal where they take a journal's folder."""
 
 
 def refuse_shared(value: Any, param: click.Parameter | None, ctx: click.Context | None) -> None:
@@ -37,7 +39,7 @@ def refuse_shared(value: Any, param: click.Parameter | None, ctx: click.Context 
     if url is None:
         return
     command = ctx.command.name if ctx else None
-    if command in ON_SHARED_JOURNALS and getattr(param, "name", None) not in {"journal", "journals"}:
+    if command in ON_SHARED_JOURNALS and getattr(param, "name", None) not in {"journal", "journals", "place"}:
         why = "a shared journal; name it by --journal"
     elif command == "collect":
         why = "a shared journal; name it by --into"
@@ -47,8 +49,8 @@ def refuse_shared(value: Any, param: click.Parameter | None, ctx: click.Context 
     raise click.BadParameter(f"{without_password(url)} is {why}", ctx, param)
 
 
-def not_the_shared_default(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """Return what a person named; end the command where that is nothing, and `UPLOADER_JOURNAL` names no folder."""
+def usable_default(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Return what a person named; end the command where it is to use `UPLOADER_JOURNAL`, and cannot."""
     from journal.locations import named_journal
 
     if value is None and (named := named_journal()) and (shared_url(named) or "://" in named):

@@ -11,7 +11,7 @@ import click
 
 from uploader.commands.acting import Acting
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
-from uploader.commands.folders import Folder, JournalOrPack, not_the_shared_default
+from uploader.commands.folders import Folder, JournalOrPack, usable_default
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors
 from uploader.commands.mirror_option import DAMAGED
@@ -38,7 +38,7 @@ _CODES = """
     "journal",
     type=Folder(),
     metavar="JOURNAL",
-    callback=not_the_shared_default,
+    callback=usable_default,
     help="Folder of the journal; made if it is new.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -6,13 +6,13 @@ import gc
 import sys
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from uploader.commands.folders import JournalOrPack, not_the_shared_default
+from uploader.commands.folders import JournalOrPack, usable_default
 from uploader.commands.help_texts import epilog
 from uploader.commands.journal_access import journal_errors, require_journal
 from uploader.commands.server_endings import caught_signals, wait_for_end
@@ -32,7 +32,7 @@ _ELSEWHERE = "name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"
 @click.command(
     epilog=epilog("view", "view /content/drive/MyDrive/mirror", "view node7.pack --no-open", codes=_CODES),
 )
-@click.argument("place", metavar="[PLACE]", type=JournalOrPack(), required=False, callback=not_the_shared_default)
+@click.argument("place", metavar="[PLACE]", type=JournalOrPack(), required=False, callback=usable_default)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -46,8 +46,9 @@ _ELSEWHERE = "name its folder, as in view FOLDER, or by UPLOADER_JOURNAL"
 def view(place: Path | None, *, port: int, opens: bool) -> None:
     """Look at runs in a browser: live, read only, and with nothing delivered yet.
 
-    PLACE is a journal's folder, a mirror (a folder or an address such as s3://bucket/name) or a pack; by default the
-    journal that trainings on this machine write to.
+    PLACE is a journal's folder, the URL of a shared one (postgresql://...), a mirror (a folder or an address such as
+    s3://bucket/name) or a pack; by default the journal that UPLOADER_JOURNAL names, or else the one that trainings on
+    this machine write to.
 
     The address that is printed holds a token, without which nobody on this machine sees anything. To look from another
     machine, forward the port: ssh -L 8766:localhost:8766 HOST, with --port 8766 there.
@@ -87,9 +88,9 @@ def _source(place: Path | None) -> Iterator[RunSource]:
             yield source
     else:
         require_journal(place, "view", as_json=False, elsewhere=_ELSEWHERE)
-        journal = JournalSource(place if place is not None else default_journal())
-        journal.runs()  # one that cannot be read is told of here, not on each page
-        yield journal
+        with closing(JournalSource(place if place is not None else default_journal())) as journal:
+            journal.runs()  # one that cannot be read is told of here, not on each page
+            yield journal
 
 
 def _prepare_collector() -> None:

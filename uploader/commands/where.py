@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journal.shared_addresses import shared_url, without_password
 from uploader.commands.dialogue import JOURNAL_UNUSABLE
 from uploader.commands.help_texts import epilog
-from uploader.commands.journal_option import journal_option
+from uploader.commands.journal_option import journal_or_url_option
 from uploader.commands.phrases import an_earlier_journal
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ _CODES = """
 
 
 @click.command(epilog=epilog("where", "where --json", "where --journal runs/journal", codes=_CODES))
-@journal_option
+@journal_or_url_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def where(journal: Path | None, as_json: bool) -> None:
     """Say what kind of machine this is, where the journal is, and what that outlasts.
 
     It tells apart a restarted kernel or killed training, the end of the notebook's session, job or container, and the
-    loss of the machine with its disk; and it names the one step that would make the journal safer. It changes nothing.
+    loss of the machine with its disk; and it names the one step that would make the journal safer. Of a shared
+    journal it says where trainings on this machine record what is brought into it. It changes nothing.
     """
     from journal.locations import surroundings
 
@@ -44,20 +46,30 @@ def where(journal: Path | None, as_json: bool) -> None:
 
 def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
     """Return all that the command says, as JSON has it."""
-    from journal.locations import choose_journal, chosen_journal, chosen_mirror, earlier_journal, fallback_folders
+    from journal.locations import (
+        choose_journal,
+        chosen_journal,
+        chosen_mirror,
+        earlier_journal,
+        fallback_folders,
+        node_journal,
+    )
     from journal.surroundings.machines import Outlasts
     from uploader.enabling import enabled_by
     from uploader.recording.place_advice import advice
 
     chosen = choose_journal()
     is_named = named is not None and named != chosen_journal()
-    folder, named_mirror = named or chosen.folder, chosen_mirror()
+    shared = shared_url(named or "")
+    folder = node_journal(shared) if shared else named or chosen.folder
+    named_mirror = chosen_mirror()
     mirror, unusable = _checked(named_mirror) if named_mirror else (None, None)
     drains = _drains()
     machine = {"name": here.machine.name, "title": here.machine.title, "ends": here.machine.ends}
     return {
         "machine": {**machine, "recognised_by": here.signs, "source": here.machine.source},
-        "journal": {**_use(folder, here), "chosen": "it was named" if is_named else chosen.why},
+        "journal": {**_use(folder, here), "chosen": _why(is_named, chosen.why, shared)},
+        "shared_journal": without_password(shared) if shared else None,
         "fallback_folders": [_use(one, here) for one in fallback_folders()],
         "mirror": unusable or (_mirror(mirror, here) if mirror else None),
         "kept_here": [_described(one) for one in here.known() if one.outlasts is Outlasts.MACHINE],
@@ -66,6 +78,13 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
         "enabled_by": [str(file) for file in enabled_by()],
         "advice": advice(folder, here, mirror, drains=drains),
     }
+
+
+def _why(is_named: bool, otherwise: str, shared: str | None) -> str:
+    """Return why the journal is the one that trainings here write to."""
+    if shared:
+        return f"trainings on this machine write to it what `collect` brings into {without_password(shared)}"
+    return "it was named" if is_named else otherwise
 
 
 def _drains() -> bool:
@@ -127,6 +146,9 @@ def _as_text(account: dict[str, Any]) -> Iterator[str]:
     yield f"\njournal {account['journal']['folder']}"
     yield f"  chosen because {account['journal']['chosen']}"
     yield from _place_in_words(account["journal"], machine["ends"])
+    if account["shared_journal"]:
+        yield f"\nshared journal {account['shared_journal']}"
+        yield "  in a database, which outlasts this machine; what was not collected yet does not"
     for one in account["fallback_folders"]:
         yield f"\nevents that it cannot take: {one['folder']}"
         yield from _place_in_words(one, machine["ends"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlencode
 
 from journal.folder import Journal
@@ -23,6 +22,7 @@ from uploader.viewing.journal_cursor import JournalCursor, digest
 from uploader.viewing.journal_curves import columns_of
 from uploader.viewing.journal_facts import MOVING, run_facts
 from uploader.viewing.journal_runs import ListedRun
+from uploader.viewing.viewed_journal import ViewedJournal
 
 _LINES = 2000
 """So many of the last lines of a console are told at first; all of it is had as text."""
@@ -32,12 +32,12 @@ _FEW = 3
 """Epochs that `contents` reads beside: none of them is used."""
 
 
-def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -> RunNews:
+def run_news(opened: Journal, viewed: ViewedJournal, run: ListedRun, since: str | None) -> RunNews:
     """Return what a run's page tells, or what of it is new.
 
     Args:
         opened: The journal.
-        folder: Where it is, even if `opened` is a copy.
+        viewed: Where it is, even if `opened` is a copy.
         run: The run.
         since: A cursor of an earlier call, or None.
     """
@@ -46,7 +46,7 @@ def run_news(opened: Journal, folder: Path, run: ListedRun, since: str | None) -
     reader = RunReader(opened.begin, run.line.key)
     growth = reader.growth(after, _LINES)
     contents = reader.contents(epochs=_FEW, lines=1, deliveries=_DELIVERIES)
-    facts = _facts(contents, folder, run, growth)
+    facts = _facts(contents, viewed, run, growth)
     line = replace(run.line, epochs_done=contents.report.epochs)  # which is dear to count for all of a list
     told_line, told_facts = digest(line), digest(_lasting(facts))
     is_known = told_facts == known.facts
@@ -69,11 +69,11 @@ def console_text(chunks: Sequence[ConsoleChunk]) -> str:
     return "".join(f"{line}\n" for chunk in chunks for line in folded(chunk.text))
 
 
-def _facts(contents: RunContents, folder: Path, run: ListedRun, growth: RunGrowth) -> RunFacts:
+def _facts(contents: RunContents, viewed: ViewedJournal, run: ListedRun, growth: RunGrowth) -> RunFacts:
     key = run.line.key
-    kept = {one.sha256 for one in contents.checkpoints if one.is_kept and (folder / "blobs" / one.sha256).is_file()}
+    kept = {one.sha256 for one in contents.checkpoints if one.is_kept and viewed.has_bytes(one.sha256)}
     downloads = {sha256: f"/data/checkpoint?{urlencode({'key': key, 'sha256': sha256})}" for sha256 in kept}
-    mirrors = states(folder, [key]).get(key, ())
+    mirrors = states(viewed.path, [key]).get(key, ())
     return run_facts(contents, run.gist, growth, mirrors=mirrors, downloads=downloads, save_dir=run.save_dir)
 
 

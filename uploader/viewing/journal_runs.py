@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 
+from journal.errors import JournalError
 from journal.folder import Journal
-from journal.read_only import reading
 from journal.reading.run_gists import RunGist, RunsReader
 from uploader.dashboard.shown import RunLine, RunList
 from uploader.viewing.journal_lines import run_line
+from uploader.viewing.viewed_journal import Stamp, ViewedJournal
 
 _OVER = frozenset({"finished", "failed", "cancelled"})
 _AGAIN = 5.0
 """Seconds after which states are looked at though nothing was written: a killed training is known by its silence."""
-_RECENT = 2.0
-"""Seconds in which a file's time may not tell yet that it was written again."""
-_FILES = ("journal.db", "journal.db-wal")
-
-Stamp = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -45,25 +41,38 @@ class ListedRun:
 
 @dataclass
 class _Look:
-    """What the last look found the files to be."""
+    """What the last look found.
+
+    Attributes:
+        stamp: What tells whether the journal was written to since; None before the first.
+        asked_at: When it began.
+        took: How many seconds it took.
+        at: When the journal was read the last time.
+        trouble: What was in its way.
+        last_events: The id of the last event of each run.
+        gone: The runs that were there no more, with the version of the list that told so.
+    """
 
     stamp: Stamp | None = None
+    asked_at: float = -math.inf
+    took: float = 0.0
     at: float = 0.0
-    last_event: int | None = None
+    trouble: JournalError | None = None
+    last_events: Mapping[str, int] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
 
 
 class JournalRuns:
     """Knows the list, and tells what changed of it. Several threads may ask."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, journal: ViewedJournal, clock: Callable[[], float] = time.time) -> None:
         """Read nothing yet.
 
         Args:
-            folder: The journal's.
+            journal: The journal.
             clock: Unix seconds.
         """
-        self._folder = folder
+        self._journal = journal
         self._clock = clock
         self._lock = threading.Lock()
         self._look = _Look()
@@ -99,19 +108,37 @@ class JournalRuns:
     def refresh(self) -> None:
         """Look again, if something may have changed."""
         with self._lock:
-            now, stamp = self._clock(), _stamp(self._folder)
-            is_written = stamp != self._look.stamp or _is_recent(stamp, self._look.at)
-            if not is_written and now - self._look.at < _AGAIN:
-                return
-            with reading(self._folder) as opened:
+            now = self._clock()
+            if now - self._look.asked_at >= self._journal.rest(self._look.took):
+                self._look_again(now)
+            elif self._look.trouble:
+                raise self._look.trouble
+
+    def _look_again(self, now: float) -> None:
+        """Look, and note how long that took; what goes wrong is raised until the next look, too."""
+        try:
+            self._read(now)
+            self._look.trouble = None
+        except JournalError as error:
+            self._look.trouble = error
+            raise
+        finally:
+            self._look.asked_at, self._look.took = now, self._clock() - now
+
+    def _read(self, now: float) -> None:
+        """Read the journal, if it was written to, or has not been read for long."""
+        stamp = self._journal.stamp()
+        is_written = stamp != self._look.stamp or self._journal.may_change_unseen(stamp, self._look.at)
+        if is_written or now - self._look.at >= _AGAIN:
+            with self._journal.reading() as opened:
                 self._take(opened, datetime.fromtimestamp(now, timezone.utc), is_written)
             self._look.stamp, self._look.at = stamp, now
 
     def _take(self, opened: Journal, now: datetime, is_written: bool) -> None:
         reader = RunsReader(opened.begin)
-        runs, changed, last = reader.overview(self._look.last_event, now)
-        next_version = self._version + 1
-        wanted = {run.id for run in runs if run.id in changed or run.id not in self._known}
+        runs, last = reader.overview(now)
+        next_version, before = self._version + 1, self._look.last_events
+        wanted = {run.id for run in runs if last.get(run.id) != before.get(run.id) or run.id not in self._known}
         gists = reader.gists(wanted, {run.id for run in runs if run.state in _OVER})
         for run in runs:
             known = self._known.get(run.id)
@@ -125,23 +152,4 @@ class JournalRuns:
             self._look.gone[key] = next_version
         if is_written:  # else the cursors of all pages stay, which costs them nothing
             self._version = next_version
-        self._look.last_event = last
-
-
-def _stamp(folder: Path) -> Stamp:
-    return tuple(_file_stamp(folder / name) for name in _FILES)
-
-
-def _file_stamp(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    # Whoever only reads a journal that nobody writes makes an empty log, which goes with the last of them.
-    return (found.st_mtime_ns, found.st_size) if found.st_size else None
-
-
-def _is_recent(stamp: Stamp, looked_at: float) -> bool:
-    """Return whether a file may have been written again after the look without telling so by its time."""
-    newest = max((each[0] for each in stamp if each), default=0) / 1e9
-    return looked_at - newest < _RECENT
+        self._look.last_events = last

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from journal.read_only import reading
 from journal.reading.run_reader import RunReader
+from journal.shared_addresses import told
 from uploader.dashboard.columns import main_metric, number
 from uploader.dashboard.run_source import Refused, UnknownRun
 from uploader.dashboard.shown import Action, Download, Picture, RunList, RunNews, Trend
@@ -19,9 +19,9 @@ from uploader.viewing.journal_news import console_text, run_news
 from uploader.viewing.journal_runs import JournalRuns, ListedRun
 from uploader.viewing.run_pictures import run_pictures
 from uploader.viewing.source_errors import in_the_source_s_terms
+from uploader.viewing.viewed_journal import viewed_journal
 
 _TREND = 60
-_BLOCK = 1 << 20
 
 
 class JournalSource:
@@ -31,12 +31,16 @@ class JournalSource:
         """Read nothing yet.
 
         Args:
-            folder: The journal's, absolute.
-            title: What pages call it; its folder by default.
+            folder: The journal's, absolute, or what stands for the URL of a shared one.
+            title: What pages call it; its folder, or its URL without a password, by default.
         """
-        self._folder = folder
-        self._title = title or str(folder)
-        self._runs = JournalRuns(folder)
+        self._journal = viewed_journal(folder)
+        self._title = title or told(folder)
+        self._runs = JournalRuns(self._journal)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._journal.close()
 
     @property
     def title(self) -> str:
@@ -58,7 +62,7 @@ class JournalSource:
         """Return how the main metric of some runs went."""
         runs = self._runs.find_all(keys)
         names = {key: name for key, run in runs.items() if (name := main_metric(run.line.metrics))}
-        with reading(self._folder) as opened:
+        with self._journal.reading() as opened:
             read = {key: RunReader(opened.begin, key).epochs(_TREND) for key in names}
         values = {key: [number(one.metrics.get(names[key])) for one in epochs] for key, epochs in read.items()}
         return {key: Trend(names[key], told) for key, told in values.items()}
@@ -71,9 +75,9 @@ class JournalSource:
         now = self._runs.cursor
         if since is not None and known == now:
             return RunNews(since)  # nothing was written since
-        with reading(self._folder) as opened:
-            told = run_news(opened, self._folder, run, cursor)
-        return replace(told, cursor=f"{now} {told.cursor}")
+        with self._journal.reading() as opened:
+            found = run_news(opened, self._journal, run, cursor)
+        return replace(found, cursor=f"{now} {found.cursor}")
 
     @in_the_source_s_terms
     def curves(self, keys: Sequence[str], known: Mapping[str, RunNews]) -> Mapping[str, RunNews]:
@@ -82,7 +86,7 @@ class JournalSource:
         now = self._runs.cursor
         found = {key: known[key] for key in runs if key in known and known[key].cursor.startswith(f"{now} ")}
         if len(found) < len(runs):  # something was written since
-            with reading(self._folder) as opened:
+            with self._journal.reading() as opened:
                 read = {key: curves_news(opened, runs[key], known.get(key)) for key in runs if key not in found}
             found |= {key: replace(one, cursor=f"{now} {one.cursor.rpartition(' ')[2]}") for key, one in read.items()}
         return found
@@ -94,7 +98,7 @@ class JournalSource:
         now = self._runs.cursor
         found = {key: RunNews(since[key]) for key in runs if since[key].startswith(f"{now} ")}
         if len(found) < len(runs):  # something was written since
-            with reading(self._folder) as opened:
+            with self._journal.reading() as opened:
                 read = {key: new_curves(opened, runs[key], since[key]) for key in runs if key not in found}
             found |= {key: replace(one, cursor=f"{now} {one.cursor}") for key, one in read.items()}
         return found
@@ -103,26 +107,26 @@ class JournalSource:
     def pictures(self, key: str) -> Sequence[Picture]:
         """Return its plots, then what was logged."""
         gist = self._find(key).gist
-        with reading(self._folder) as opened:
+        with self._journal.reading() as opened:
             return run_pictures(gist, RunReader(opened.begin, key).media())
 
     @in_the_source_s_terms
     def console(self, key: str) -> Iterator[str]:
         """Yield all that it printed."""
         self._find(key)
-        run = RecordedJournal(self._folder).run(key)
+        run = RecordedJournal(self._journal.path).run(key)
         return (console_text([chunk]) for chunk in run.console_chunks())
 
     @in_the_source_s_terms
     def checkpoint(self, key: str, sha256: str) -> tuple[Download, Iterator[bytes]]:
         """Return one of its checkpoints."""
         self._find(key)
-        with reading(self._folder) as opened:
+        with self._journal.reading() as opened:
             own = {one.sha256: one for one in RunReader(opened.begin, key).checkpoints()}
-        blob = self._folder / "blobs" / sha256
-        if sha256 not in own or not blob.is_file():
-            raise UnknownRun("the journal does not have the bytes of this checkpoint")
-        return Download(own[sha256].filename, "application/octet-stream", blob.stat().st_size), _parts(blob)
+        if sha256 not in own:
+            raise UnknownRun("the run has no such checkpoint")
+        size, parts = self._journal.bytes_of(sha256)
+        return Download(own[sha256].filename, "application/octet-stream", size), parts
 
     @in_the_source_s_terms
     def archive(self, key: str) -> tuple[Download, Iterator[bytes]]:
@@ -142,9 +146,3 @@ class JournalSource:
         if found is None:
             raise UnknownRun(f"no run {key} in {self._title}")
         return found
-
-
-def _parts(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as content:
-        while block := content.read(_BLOCK):
-            yield block

@@ -6,6 +6,7 @@ import difflib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,10 @@ class Panel:
         """Show nothing: it is on the page already."""
 
     def _follow(self) -> None:
-        while not self._end.wait(self._every):
-            if self._look():
-                return
+        with closing(self._source):
+            while not self._end.wait(self._every):
+                if self._look():
+                    return
 
     def _look(self) -> bool:
         """Show what is new; return whether the run has ended that was seen running."""

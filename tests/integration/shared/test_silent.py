@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def states(url: str) -> set[str]:
     with open_shared(url) as shared:
         [seen], _ = shared.overview()
     one = uploader.open(url).run()
-    [line] = JournalSource(one.journal).runs().runs
+    with closing(JournalSource(one.journal)) as source:
+        [line] = source.runs().runs
     return {seen.state, one.status().state, one.times().state, one.progress().run.state, line.state}
 
 

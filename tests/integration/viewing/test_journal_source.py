@@ -7,7 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 from support.clocks import Clock
-from support.journals import Bench, bench
+from support.journals import Bench, Engine, bench, change
 from support.recordings import Recordings, Training, recordings
 
 from journal.errors import JournalError
@@ -29,7 +29,7 @@ from journal.records import Outcome
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import RunList, RunNews, ValueLine
-from uploader.viewing import taken_copy
+from uploader.viewing import taken_copy, viewed_journal
 from uploader.viewing.journal_runs import JournalRuns
 from uploader.viewing.journal_source import JournalSource
 from uploader.viewing.serving import serving
@@ -38,15 +38,23 @@ from uploader.viewing.taken_copy import MirrorSource, viewed_mirror, viewed_pack
 MAP = "metrics/mAP50-95(B)"
 
 
+ON_BOTH_ENGINES = True
+in_a_folder = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""A test of files, or of checkpoints, which a shared journal keeps elsewhere."""
+
+
 @pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal") as opened:
+def journals(tmp_path: Path, engine: Engine) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal", engine) as opened:
         yield opened
 
 
 @pytest.fixture
-def source(journals: Recordings) -> JournalSource:
-    return JournalSource(journals.journal.path)
+def source(journals: Recordings, monkeypatch: pytest.MonkeyPatch) -> Iterator[JournalSource]:
+    monkeypatch.setattr(viewed_journal, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(viewed_journal, "_COST", 0)
+    with closing(JournalSource(journals.journal.place)) as opened:
+        yield opened
 
 
 def epoch(training: Training, number: int, value: float, **more: Any) -> None:
@@ -74,12 +82,10 @@ def test_a_run_took_as_long_as_its_sessions_without_the_pause_between_them(
     second = journals.begin(run_id=first.run.id)
     second.end()
     times = ((first, "00:00:00", "00:10:00"), (second, "05:00:00", "05:20:00"))
-    with journals.journal.begin() as connection:
-        for session, began, ended in times:
-            connection.exec_driver_sql(
-                "UPDATE sessions SET started_at = ?, heartbeat_at = ?, ended_at = ? WHERE id = ?",
-                (*(f"2026-01-01T{each}.000000Z" for each in (began, began, ended)), session.session_id),
-            )
+    for session, *moments in times:
+        began, ended = (f"2026-01-01T{each}.000000Z" for each in moments)
+        query = "UPDATE sessions SET started_at = ?, heartbeat_at = ?, ended_at = ? WHERE id = ?"
+        change(journals.journal.path, query, began, began, ended, session.session_id)
     [line] = source.runs().runs
     facts = source.news(line.key).facts
     assert facts is not None
@@ -220,8 +226,7 @@ def test_an_epoch_that_cannot_be_read_leaves_the_others(journals: Recordings, so
     for number in range(3):
         epoch(training, number, 0.25)
     for at, payload in enumerate(('{"epoch": 0', '{"epoch": 1, "metrics": {"a": 1e999, "b": true, "c": 2}}')):
-        with journals.journal.begin() as connection:
-            connection.exec_driver_sql("UPDATE events SET payload = ? WHERE key = ?", (payload, str(at)))
+        change(journals.journal.path, "UPDATE events SET payload = ? WHERE key = ?", payload, str(at))
     found = source.curves([training.run.id], {})[training.run.id].epochs
     assert [*found.at] == [1, 2]
     assert found.values == {"c": [2, None], "train/loss": [None, 1.0], "val/loss": [None, 2.0], MAP: [None, 0.25]}
@@ -304,14 +309,15 @@ def test_a_cursor_of_another_process_has_all_told_again(journals: Recordings, so
     training.started()
     epoch(training, 0, 0.25)
     listed, told = source.runs().cursor, source.news(training.run.id).cursor
-    other = JournalSource(journals.journal.path)
-    assert [line.key for line in other.runs(listed).runs] == [training.run.id]
-    assert other.runs(listed).is_whole
-    assert list(other.news(training.run.id, told).epochs.at) == []  # the journal is the same, so are its events
-    assert list(other.news(training.run.id, "made up").epochs.at) == [0]
-    assert other.news(training.run.id, "made up").is_whole
+    with closing(JournalSource(journals.journal.place)) as other:
+        assert [line.key for line in other.runs(listed).runs] == [training.run.id]
+        assert other.runs(listed).is_whole
+        assert list(other.news(training.run.id, told).epochs.at) == []  # the journal is the same, so are its events
+        assert list(other.news(training.run.id, "made up").epochs.at) == [0]
+        assert other.news(training.run.id, "made up").is_whole
 
 
+@in_a_folder
 def test_a_training_that_falls_silent_changes_though_nothing_is_written(journals: Recordings) -> None:
     training = journals.begin()
     training.started()
@@ -319,19 +325,20 @@ def test_a_training_that_falls_silent_changes_though_nothing_is_written(journals
         connection.exec_driver_sql("UPDATE sessions SET boot_id = 'another', host = 'elsewhere'")
     clock = Clock()
     clock.now = time.time() + 10  # so that the files are not taken for just written
-    runs = JournalRuns(journals.journal.path, clock)
+    runs = JournalRuns(viewed_journal.viewed_journal(journals.journal.path), clock)
     assert [line.state for line in runs.changes(None).runs] == ["running"]
     cursor = runs.changes(None).cursor
     clock.now += 3600
     assert [line.state for line in runs.changes(cursor).runs] == ["interrupted"]
 
 
+@in_a_folder
 def test_a_cursor_stays_while_nothing_is_written_and_nothing_changes(journals: Recordings) -> None:
     training = journals.begin("t1")
     training.started(epochs=3)
     clock = Clock()
     clock.now = time.time() + 3600  # long after it was written, so that the files' times tell all
-    runs = JournalRuns(journals.journal.path, clock)
+    runs = JournalRuns(viewed_journal.viewed_journal(journals.journal.path), clock)
     told = runs.changes(None)
     clock.now += 60
     assert runs.changes(told.cursor) == RunList(told.cursor, [], [])
@@ -344,7 +351,7 @@ def test_a_cursor_stays_while_others_only_read(tmp_path: Path) -> None:
         journals.begin("t1").started(epochs=3)
     clock = Clock()
     clock.now = time.time() + 3600
-    runs = JournalRuns(tmp_path / "journal", clock)
+    runs = JournalRuns(viewed_journal.viewed_journal(tmp_path / "journal"), clock)
     told = runs.changes(None)
     with reading(tmp_path / "journal") as opened, opened.begin(read_only=True) as connection:
         connection.exec_driver_sql("SELECT count(*) FROM runs").scalar()
@@ -363,10 +370,9 @@ def test_a_run_is_looked_at_again_that_had_no_event_yet(journals: Recordings, so
 def test_a_run_that_is_gone_is_told_and_not_found(journals: Recordings, source: JournalSource, tmp_path: Path) -> None:
     training = journals.whole()
     cursor = source.runs().cursor
-    with journals.journal.begin() as connection:
-        for table in ("events", "sessions", "runs"):
-            column = "id" if table == "runs" else "run_id"
-            connection.exec_driver_sql(f"DELETE FROM {table} WHERE {column} = ?", (training.run.id,))
+    for table in ("events", "sessions", "runs"):
+        column = "id" if table == "runs" else "run_id"
+        change(journals.journal.path, f"DELETE FROM {table} WHERE {column} = ?", training.run.id)
     assert source.runs(cursor).gone == [training.run.id]
     with pytest.raises(UnknownRun, match="no run"):
         source.news(training.run.id)
@@ -395,6 +401,7 @@ def test_what_cannot_be_read_is_told_to_a_dashboard_in_the_journal_s_words(tmp_p
     assert (tmp_path / "journal.db").read_text() == "garbage " * 100
 
 
+@in_a_folder
 def test_a_mirror_that_cannot_be_read_is_said_so_until_the_next_look(journals: Recordings, tmp_path: Path) -> None:
     key, clock, there = journals.whole().run.id, Clock(), tmp_path / "mirror"
     Mirroring(journals.journal, FolderStore(there)).step()
@@ -479,6 +486,7 @@ def test_pictures_are_the_trainer_s_plots_and_then_what_was_logged(journals: Rec
     ]
 
 
+@in_a_folder
 def test_a_checkpoint_and_all_of_a_run_can_be_had(journals: Recordings, source: JournalSource) -> None:
     training = journals.whole(content=b"the weights")
     facts = source.news(training.run.id).facts
@@ -495,12 +503,14 @@ def test_a_checkpoint_and_all_of_a_run_can_be_had(journals: Recordings, source: 
         assert read.read("checkpoints/final.pt") == b"the weights"
 
 
+@in_a_folder
 @pytest.mark.parametrize("sha256", ["", "0" * 64, "../journal.db", ".."])
 def test_no_other_file_can_be_had_as_a_checkpoint(journals: Recordings, source: JournalSource, sha256: str) -> None:
     with pytest.raises(UnknownRun):
         source.checkpoint(journals.whole().run.id, sha256)
 
 
+@in_a_folder
 def test_nothing_is_written_and_nothing_can_be_done(journals: Recordings, source: JournalSource) -> None:
     training = journals.whole()
     before = _files(journals.journal.path)
@@ -513,6 +523,7 @@ def test_nothing_is_written_and_nothing_can_be_done(journals: Recordings, source
     assert _files(journals.journal.path) == before
 
 
+@in_a_folder
 def test_a_mirror_and_a_pack_show_what_the_journal_shows(
     journals: Recordings, source: JournalSource, tmp_path: Path
 ) -> None:
@@ -532,6 +543,7 @@ def test_a_mirror_and_a_pack_show_what_the_journal_shows(
             assert [(one.name, one.download) for one in same.facts.checkpoints] == [("final.pt", None)]
 
 
+@in_a_folder
 def test_what_is_new_in_a_mirror_is_shown(journals: Recordings, tmp_path: Path) -> None:
     clock = Clock()
     training = journals.begin()
