@@ -11,6 +11,7 @@ from types import ModuleType
 import hypothesis
 import pytest
 import uvicorn.server
+from support.compiled_statements import share_compiled_statements
 
 from journal.surroundings.machines import SIGNS
 
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     _leave_proxies_to_installers()
     _end_servers_at_once()
+    share_compiled_statements()
     home = config.stash[_home] = tempfile.TemporaryDirectory(
         prefix="offline-uploader-home-", ignore_cleanup_errors=True
     )
