@@ -11,6 +11,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+pytestmark = pytest.mark.repository
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 PACKAGES = ("journal", "uploader")
@@ -82,9 +84,10 @@ def test_no_way_leads_back(package: str) -> None:
     assert [node for node in list(after) if node in reached(after, [node])] == []
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:journal|uploader)/[\w/.]+)`", PAGE))))
-def test_what_the_page_names_is_there(path: str) -> None:
-    assert (ROOT / path).exists()
+def test_what_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`((?:journal|uploader)/[\w/.]+)`", PAGE))
+    assert len(named) > 40
+    assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
 def test_an_arrow_that_repeats_a_longer_way_is_left_out() -> None:

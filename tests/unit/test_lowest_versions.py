@@ -6,7 +6,10 @@ import subprocess
 from importlib.metadata import requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
+
+pytestmark = pytest.mark.repository
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.repository
+
 ROOT = Path(__file__).parents[2]
 TOY = re.compile(r"/toy[/.]|NNNN")
 """What a page tells the reader to make."""

@@ -12,6 +12,8 @@ import pytest
 
 from uploader.__main__ import COMMANDS, main
 
+pytestmark = pytest.mark.repository
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -51,9 +53,9 @@ def wrong(command: str) -> str | None:
     return next((f"{name} has no {word}" for word in words if word.startswith("--") and word not in options), None)
 
 
-@pytest.mark.parametrize("where", SOURCES)
-def test_each_command_that_a_message_names_is_one(where: str) -> None:
-    assert [fault for command in named((ROOT / where).read_text("utf-8")) if (fault := wrong(command))] == []
+def test_each_command_that_a_message_names_is_one() -> None:
+    commands = ((where, command) for where in SOURCES for command in named((ROOT / where).read_text("utf-8")))
+    assert [(where, fault) for where, command in commands if (fault := wrong(command))] == []
 
 
 @pytest.mark.parametrize(

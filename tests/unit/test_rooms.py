@@ -86,9 +86,10 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((item.asname or item.name, f"{node.module}.{item.name}") for item in node.names)
 
 
-@pytest.mark.parametrize("where", SOURCES)
-def test_threads_signals_and_environment_stay_with_their_owners(where: str) -> None:
-    assert trespasses((ROOT / where).read_text("utf-8"), where) == []
+@pytest.mark.repository
+def test_threads_signals_and_environment_stay_with_their_owners() -> None:
+    found = {where: trespasses((ROOT / where).read_text("utf-8"), where) for where in SOURCES}
+    assert {where: names for where, names in found.items() if names} == {}
 
 
 def variables(source: str) -> set[str]:
@@ -102,6 +103,7 @@ def variables(source: str) -> set[str]:
     return {name for name in found if name.startswith(("UPLOADER_", "ULTRALYTICS_", "HUB_"))}
 
 
+@pytest.mark.repository
 def test_each_variable_is_read_in_one_place() -> None:
     readers = Counter(name for where in SOURCES for name in variables((ROOT / where).read_text("utf-8")))
     for spec in PLATFORMS:  # settings read what a spec names
@@ -110,11 +112,11 @@ def test_each_variable_is_read_in_one_place() -> None:
     assert [name for name, count in readers.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("where", SOURCES)
-def test_only_the_first_import_asks_for_windows(where: str) -> None:
+@pytest.mark.repository
+def test_only_the_first_import_asks_for_windows() -> None:
     """It refuses: there is no branch for a system on which nothing was ever tried."""
-    source = (ROOT / where).read_text("utf-8")
-    assert where == "journal/__init__.py" or re.findall(r"os\.name\b|win32|attr\(os,|O_BINARY", source) == []
+    asks = re.compile(r"os\.name\b|win32|attr\(os,|O_BINARY")
+    assert [where for where in SOURCES if asks.search((ROOT / where).read_text("utf-8"))] == ["journal/__init__.py"]
 
 
 @pytest.mark.parametrize(
@@ -154,16 +156,20 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize("module", sorted({path.name for path in NAMED}))
-def test_the_design_names_each_module(module: str) -> None:
-    assert f"`{module}`" in (ROOT / "docs" / "design.md").read_text("utf-8")
+@pytest.mark.repository
+def test_the_design_names_each_module() -> None:
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    assert {path.name for path in NAMED if f"`{path.name}`" not in page} == set()
 
 
-@pytest.mark.parametrize("package", sorted({Path(where).parent.name for where in SOURCES} - {"journal", "uploader"}))
-def test_the_design_names_each_package(package: str) -> None:
-    assert f"`{package}/`" in (ROOT / "docs" / "design.md").read_text("utf-8")
+@pytest.mark.repository
+def test_the_design_names_each_package() -> None:
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    packages = {Path(where).parent.name for where in SOURCES} - {"journal", "uploader"}
+    assert {package for package in packages if f"`{package}/`" not in page} == set()
 
 
+@pytest.mark.repository
 def test_no_two_modules_have_one_name() -> None:
     """Except where the folder says which: commands are called as what they do, and platforms have the same parts."""
     alike = ("uploader/commands/", "uploader/platforms/hub/", "uploader/platforms/ultralytics/")
@@ -171,6 +177,7 @@ def test_no_two_modules_have_one_name() -> None:
     assert {name for name, count in names.items() if count > 1} == {"__init__", "errors", "recorder", "slugs"}
 
 
+@pytest.mark.repository
 def test_every_logger_of_the_journal_is_deferred() -> None:
     """A person's log handlers run in no thread of ours."""
     loggers = {

@@ -12,6 +12,8 @@ from support.messages import HOLE, Inventory, messages
 from uploader.server import http_errors
 from uploader.server.http_errors import ApiError
 
+pytestmark = pytest.mark.repository
+
 PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text("utf-8")
 BLOCK = re.compile(r"^```text\n(.*?)^```\n\n(.*?)(?=^```text|^#|^\||\Z)", re.MULTILINE | re.DOTALL)
 TO_DO = "→ "

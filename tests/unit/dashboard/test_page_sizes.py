@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from uploader.dashboard import asset_files, page_templates
+
+pytestmark = pytest.mark.repository
 
 MOST = 150_000
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 import uploader.dashboard
+
+pytestmark = pytest.mark.repository
 
 VENDOR = Path(uploader.dashboard.__file__).parent / "assets" / "vendor"
 # uPlot 1.6.32, of https://registry.npmjs.org/uplot/-/uplot-1.6.32.tgz: dist/uPlot.iife.min.js
