@@ -17,7 +17,7 @@ from journal.surroundings.machines import SIGNS
 
 TESTS = Path(__file__).parent
 SETTING_PREFIXES = ("UPLOADER_", "ULTRALYTICS_", "HUB_", "YOLO_", "XDG_", "AWS_", "AZURE_", "GOOGLE_")
-TAKEN_OUT = {*SIGNS, "PYTHONUNBUFFERED", "COLUMNS", "LINES"}
+TAKEN_OUT = {*SIGNS, "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"}
 STAND_ON_UPSTREAM = {"training_data", "ultralytics"}  # fixtures
 LONG_FIRST = ("faults", "acceptance", "interop", "integration", "contract", "unit")
@@ -29,8 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take what is set out of the environment, before any test module is imported.
 
     That is the person's settings, keys and folders, what a machine that vanishes is recognised by, the size of the
-    terminal that this was started in, and what has a `print` write a line piece by piece: lines of two processes that
-    share a pipe would mix.
+    terminal that this was started in, what has a `print` write a line piece by piece: lines of two processes that
+    share a pipe would mix; and what would have each process that a test starts compile our modules again.
     """
     for name in [name for name in os.environ if name.startswith(SETTING_PREFIXES) or name in TAKEN_OUT]:
         del os.environ[name]
