@@ -21,7 +21,14 @@ from support.alarms import Alarm, alarm_main, on_alarm, raising_on_alarm, repeat
 from support.journals import until
 
 from uploader.live.guard import guard
-from uploader.recording.serial_executor import SerialExecutor, bind_thread, callback_begun_at, executor, in_caller
+from uploader.recording.serial_executor import (
+    CallerTask,
+    SerialExecutor,
+    bind_thread,
+    callback_begun_at,
+    executor,
+    in_caller,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -242,6 +249,43 @@ def test_a_piece_that_is_struck_is_done_again_and_what_struck_it_reaches_the_thr
         made.run(lambda: done.append(in_caller(piece)))
     assert made.run(lambda: done.append("next")) is None
     assert (tries, done) == ([0, 1], ["read", "next"])
+
+
+def test_the_first_piece_is_done_before_it_is_asked_for(made: SerialExecutor) -> None:
+    was_read = threading.Event()
+    piece = CallerTask(lambda: (was_read.set(), threading.current_thread()))
+    done: list[Any] = []
+    assert made.run(lambda: (done.append(was_read.wait(60)), done.append(piece())), first=piece) is None
+    assert done == [True, (None, threading.current_thread())]
+
+
+def test_the_first_piece_is_not_done_before_the_work_that_precedes_its_own(
+    made: SerialExecutor, struck: type[BaseException]
+) -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        alarm_main()
+        assert was_struck.wait(60)
+        in_caller(lambda: done.append("a piece of the first"))
+
+    was_struck = threading.Event()
+    with pytest.raises(struck):
+        made.run(work)
+    was_struck.set()
+    piece = CallerTask(lambda: done.append("of the second"))
+    assert made.run(piece, first=piece) is None
+    assert done == ["a piece of the first", "of the second"]
+
+
+def test_a_first_piece_that_is_struck_is_done_again(made: SerialExecutor, struck: type[BaseException]) -> None:
+    alarms = [alarm_main]
+    done: list[str] = []
+    piece = CallerTask(lambda: alarms.pop()() if alarms else "read")
+    with pytest.raises(struck):
+        made.run(lambda: done.append(piece() or "nothing"), first=piece)
+    assert made.run(lambda: done.append("next")) is None
+    assert done == ["read", "next"]
 
 
 def test_a_piece_that_never_ends_well_ends_its_work(made: SerialExecutor) -> None:

@@ -5,11 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from journal.handler_errors import raised_in_handler
 from uploader.callbacks.model_profile import ModelProfile, parameters
 from uploader.callbacks.trainer import Trainer
+
+
+class EpochRead(NamedTuple):
+    """What the trainer tells when an epoch ends.
+
+    Attributes:
+        epoch: The number to report it under.
+        is_again: Whether the trainer has reported under its own number before.
+        payload: Of its event.
+        batch: The batch size; None where the trainer does not tell.
+    """
+
+    epoch: int
+    is_again: bool
+    payload: Mapping[str, Any]
+    batch: object
 
 
 def epoch_payload(

@@ -22,7 +22,7 @@ from uploader.callbacks.checkpoint_results import checkpoint_results
 from uploader.callbacks.checkpoints import file_before_evaluation, final_file, save_payload, saved_files
 from uploader.callbacks.console import ConsoleCapture
 from uploader.callbacks.environment import describe_environment
-from uploader.callbacks.epochs import epoch_payload, is_written_down
+from uploader.callbacks.epochs import EpochRead, epoch_payload, is_written_down
 from uploader.callbacks.model_profile import ModelProfile
 from uploader.callbacks.results import recorded_results
 from uploader.callbacks.system import SystemSampler
@@ -35,9 +35,12 @@ from uploader.live.platform_signals import PlatformSignals
 from uploader.live.training_failure import UNKNOWN_FAILURE, Failure, escaped_from, failure
 from uploader.recording.checkpoint_file import CheckpointFile
 from uploader.recording.recorder import Recorder
-from uploader.recording.serial_executor import executor, in_caller
+from uploader.recording.serial_executor import CallerTask, executor, in_caller
 from uploader.redacting import Redactor
 from uploader.run_folder.results_file import read_results_since
+
+Save = tuple[Mapping[str, Any], Sequence[CheckpointFile]]
+"""The payload of a save, and its files."""
 
 
 class Recording:
@@ -91,6 +94,11 @@ class Recording:
         return not (self._is_closed or self.is_of_another_process)
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether the training has begun in this process, and has not ended."""
+        return self.is_open and self._is_training
+
+    @property
     def is_of_another_process(self) -> bool:
         """Whether this process was forked from the one that began the training."""
         return os.getpid() != self._pid
@@ -115,35 +123,57 @@ class Recording:
             optional("what the checkpoint tells of earlier epochs", self._salvage_from_checkpoint)
 
     def record_batch(self, trainer: Trainer) -> None:
-        """Record the batch size if it differs from the requested one.
-
-        AutoBatch chooses one, and it is halved on a device without enough memory.
-        """
-        batch = in_caller(lambda: plain({"batch": getattr(trainer, "batch_size", None)}))["batch"]
-        if batch is not None and str(batch) != self._batch:
-            self._batch = str(batch)
-            self._run.events.event(BATCH, {"batch": batch}, self._batch)
+        """Record the batch size if it differs from the requested one."""
+        self._note_batch(in_caller(partial(_batch, trainer)))
 
     def epoch_begins(self) -> None:
         """Note that an epoch begins: what ends without having begun is the final evaluation."""
         self._is_in_epoch = True
 
-    def epoch_end(self, trainer: Trainer) -> None:
+    def reads_epoch(self, trainer: Trainer) -> CallerTask[EpochRead]:
+        """Return what reads of the trainer all that the end of an epoch tells."""
+        return CallerTask(partial(self._read_epoch, trainer))
+
+    def epoch_end(self, trainer: Trainer, reads: CallerTask[EpochRead] | None = None) -> None:
         """Record an epoch's metrics; those of the final evaluation get an epoch number of their own.
 
         Trainers before 8.4.52 report these under the last epoch again, which would replace that epoch's losses.
+
+        Args:
+            trainer: At the end of an epoch, or after the final evaluation.
+            reads: From `reads_epoch`, where the trainer's thread has begun with it.
         """
         self.confirm_started()  # a custom trainer may not have run the callback at the end of its setup
-        epoch = in_caller(lambda: trainer.epoch)
-        is_again = epoch == self._last_epoch
-        self._last_epoch = epoch = epoch + is_again
-        is_evaluation = is_again or (None if self._is_in_epoch is None else not self._is_in_epoch)
-        if self._is_in_epoch:
+        if was_in_epoch := self._is_in_epoch:
             self._is_in_epoch = False
-        system = self._run.system.sample()
-        payload = in_caller(lambda: plain(epoch_payload(trainer, epoch, system, self._profile)))
-        payload = {**payload, **self._what_to_say(payload["metrics"], is_evaluation)}
-        self._run.events.event(EPOCH, payload, str(epoch))
+        try:
+            read = (reads or self.reads_epoch(trainer))()
+        except Exception:  # which costs this epoch's event, and nothing else
+            self.record_batch(trainer)
+            self._last_epoch, _ = in_caller(partial(self._numbered, trainer))
+            raise
+        self._last_epoch = read.epoch
+        self._note_batch(read.batch)
+        is_evaluation = read.is_again or (None if was_in_epoch is None else not was_in_epoch)
+        payload = {**read.payload, **self._what_to_say(read.payload["metrics"], is_evaluation)}
+        self._run.events.event(EPOCH, payload, str(read.epoch))
+
+    def _read_epoch(self, trainer: Trainer) -> EpochRead:
+        epoch, is_again = self._numbered(trainer)
+        payload = plain(epoch_payload(trainer, epoch, self._run.system.sample(), self._profile))
+        return EpochRead(epoch, is_again, payload, _batch(trainer))
+
+    def _numbered(self, trainer: Trainer) -> tuple[int, bool]:
+        """Return the number of the epoch that ends, and whether the trainer has reported under its own before."""
+        epoch = trainer.epoch
+        is_again = epoch == self._last_epoch
+        return epoch + is_again, is_again
+
+    def _note_batch(self, batch: object) -> None:
+        """Record the batch size if it is another one: AutoBatch chooses it, and a full device halves it."""
+        if batch is not None and str(batch) != self._batch:
+            self._batch = str(batch)
+            self._run.events.event(BATCH, {"batch": batch}, self._batch)
 
     def _what_to_say(self, metrics: Mapping[str, Any], is_evaluation: bool | None) -> dict[str, bool]:
         """Return what the journal has to be told of an epoch, because its metrics would leave it open.
@@ -157,11 +187,20 @@ class Recording:
         self._looks_like_epochs = self._looks_like_epochs or not (looks or is_evaluation)
         return {} if is_clear or is_evaluation is None else {SAID: is_evaluation}
 
-    def model_saved(self, trainer: Trainer) -> None:
-        """Record a save and have its files snapshotted in the background."""
+    def reads_save(self, trainer: Trainer) -> CallerTask[Save]:
+        """Return what reads of the trainer all that a save tells."""
+        return CallerTask(lambda: _save(trainer, saved_files(trainer, is_first=not self._has_saved)))
+
+    def model_saved(self, trainer: Trainer, reads: CallerTask[Save] | None = None) -> None:
+        """Record a save and have its files snapshotted in the background.
+
+        Args:
+            trainer: Just after a save.
+            reads: From `reads_save`, where the trainer's thread has begun with it.
+        """
         self.confirm_started()
-        is_first = not self._has_saved
-        self._run.saved(*in_caller(lambda: _save(trainer, saved_files(trainer, is_first=is_first))))
+        payload, files = (reads or self.reads_save(trainer))()
+        self._run.saved(payload, files)
         self._has_saved = True
 
     def before_final_evaluation(self, validator: Any) -> None:
@@ -268,7 +307,11 @@ class Recording:
         return current_recording() in (None, self)
 
 
-def _save(trainer: Trainer, files: Sequence[CheckpointFile]) -> tuple[Mapping[str, Any], Sequence[CheckpointFile]]:
+def _batch(trainer: Trainer) -> object:
+    return plain({"batch": getattr(trainer, "batch_size", None)})["batch"]
+
+
+def _save(trainer: Trainer, files: Sequence[CheckpointFile]) -> Save:
     """Return the payload of a save, and its files."""
     return plain(save_payload(trainer, files)), files
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from uploader.callbacks.recording import Recording
+from uploader.callbacks.epochs import EpochRead
+from uploader.callbacks.recording import Recording, Save
 from uploader.callbacks.system import SystemSampler
 from uploader.callbacks.trainer import Callback, Trainer
 from uploader.callbacks.trainer_facts import trainer_facts
@@ -21,10 +22,10 @@ from uploader.callbacks.upstream import STREAMED_AS, silence_upstream
 from uploader.errors import SettingsError
 from uploader.keys import missing_key
 from uploader.live.current_training import current_recording, make_current
-from uploader.live.guard import guard, guarded
+from uploader.live.guard import guard, guarded, guarded_after
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.recorder import Recorder
-from uploader.recording.serial_executor import in_caller
+from uploader.recording.serial_executor import CallerTask, in_caller
 from uploader.redacting import Redactor
 from uploader.settings import Settings
 from uploader.slugs import project_slug, respelled, run_slug
@@ -49,6 +50,31 @@ EVENTS = frozenset(
     }
 )
 """Every event at which upstream's own reporting does something is among them."""
+
+
+def recording_of(trainer: object) -> Recording | None:
+    """Return the recording of a trainer while its training runs; None otherwise, and on every rank but the first."""
+    recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
+    if not (isinstance(recording, Recording) and recording.is_open):
+        return None
+    make_current(recording)
+    return recording
+
+
+def _training_of(trainer: object) -> Recording | None:
+    """Return the recording of a trainer that trains, so that its thread can read it before our thread asks."""
+    recording = recording_of(trainer)
+    return recording if recording and recording.is_under_way else None
+
+
+def _reads_epoch(trainer: Trainer) -> CallerTask[EpochRead] | None:
+    recording = _training_of(trainer)
+    return recording.reads_epoch(trainer) if recording else None
+
+
+def _reads_save(trainer: Trainer) -> CallerTask[Save] | None:
+    recording = _training_of(trainer)
+    return recording.reads_save(trainer) if recording else None
 
 
 @dataclass(frozen=True)
@@ -108,19 +134,18 @@ class PlatformCallbacks:
             signals = recording.signals
             guard(trainer, "on_train_batch_end", lambda: signals.check_between_batches(trainer))
 
-    @guarded
-    def on_fit_epoch_end(self, trainer: Trainer) -> None:
+    @guarded_after(_reads_epoch)
+    def on_fit_epoch_end(self, trainer: Trainer, reads: CallerTask[EpochRead] | None) -> None:
         """Record the epoch; runs once more after the final evaluation."""
         if recording := self._under_way(trainer):
-            recording.record_batch(trainer)
-            recording.epoch_end(trainer)
+            recording.epoch_end(trainer, reads)
             recording.signals.check(trainer)
 
-    @guarded
-    def on_model_save(self, trainer: Trainer) -> None:
+    @guarded_after(_reads_save)
+    def on_model_save(self, trainer: Trainer, reads: CallerTask[Save] | None) -> None:
         """Record the save."""
         if recording := self._under_way(trainer):
-            recording.model_saved(trainer)
+            recording.model_saved(trainer, reads)
 
     @guarded
     def on_train_end(self, trainer: Trainer) -> None:
@@ -196,15 +221,6 @@ class PlatformCallbacks:
         }
         facts_of_origin = {name: value for name, value in known.items() if value}
         return Recording(trainer, recorder, SystemSampler(facts.gpus), Redactor(settings.keys), facts_of_origin)
-
-
-def recording_of(trainer: object) -> Recording | None:
-    """Return the recording of a trainer while its training runs; None otherwise, and on every rank but the first."""
-    recording = getattr(trainer, "__dict__", {}).get(ATTRIBUTE)  # no code of the trainer's class runs for it
-    if not (isinstance(recording, Recording) and recording.is_open):
-        return None
-    make_current(recording)
-    return recording
 
 
 def _replace_upstream(trainer: Trainer, recording: Recording) -> None:

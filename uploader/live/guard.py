@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from journal.handler_errors import raised_in_handler
-from uploader.recording.serial_executor import Job, executor
+from uploader.recording.serial_executor import CallerTask, Job, executor
 
 Self = TypeVar("Self")
 Value = TypeVar("Value")
+Part = TypeVar("Part", bound="CallerTask[Any] | None")
 _log = logging.getLogger("ultralytics")
 
 
@@ -30,7 +31,34 @@ def guarded(callback: Callable[[Self, Any], None]) -> Callable[[Self, Any], None
     return safe
 
 
-def guard(training: object, name: str, job: Job, when_interrupted: Job | None = None) -> None:
+def guarded_after(
+    reads: Callable[[Any], Part],
+) -> Callable[[Callable[[Self, Any, Part], None]], Callable[[Self, Any], None]]:
+    """Make a callback as `guarded` does, one that begins with reading the trainer.
+
+    Args:
+        reads: Returns that part of the callback, which the trainer's thread does at once; None if there is nothing to
+            be read before the callback has begun. The callback is given it.
+    """
+
+    def decorate(callback: Callable[[Self, Any, Part], None]) -> Callable[[Self, Any], None]:
+        @functools.wraps(callback)
+        def safe(self: Self, trainer: Any) -> None:
+            first = reads(trainer)
+            guard(trainer, callback.__name__, lambda: callback(self, trainer, first), first=first)
+
+        return safe
+
+    return decorate
+
+
+def guard(
+    training: object,
+    name: str,
+    job: Job,
+    when_interrupted: Job | None = None,
+    first: CallerTask[Any] | None = None,
+) -> None:
     """Do a job as `guarded` does a callback.
 
     Args:
@@ -38,8 +66,9 @@ def guard(training: object, name: str, job: Job, when_interrupted: Job | None = 
         name: What the log message names when the job fails.
         job: What is to be done.
         when_interrupted: Called when the wait for the job is interrupted.
+        first: The part of the job that it begins with, if that is one for the calling thread.
     """
-    if (error := executor().run(job, when_interrupted)) is not None:
+    if (error := executor().run(job, when_interrupted, first=first)) is not None:
         _report(training, name, error)
 
 

@@ -30,7 +30,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from journal.handler_errors import raised_in_handler, register_handlers
 from uploader.recording.deferred_logs import defer_logs
@@ -56,14 +56,22 @@ class _Task:
         self.outcome: BaseException | None = None
 
 
-class _CallerTask:
-    """A part of a job that the calling thread does while it waits, until it is answered."""
+class CallerTask(Generic[Value]):
+    """A part of a job that touches a person's objects, so that the thread which holds their locks does it.
 
-    def __init__(self, do: Job) -> None:
+    Our thread calls it in the job, and has its result. It may be done more than once, so it has to be idempotent. No
+    lock of ours may be held meanwhile.
+    """
+
+    def __init__(self, do: Callable[[], Value]) -> None:
         self.do = do
         self.failures = 0
         self.is_answered = False
         self.answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def __call__(self) -> Value:
+        """Have it done, and return what it returns, or raise what it raises."""
+        return executor().run_in_caller(self) if getattr(_here, "may_use_caller", False) else self.do()
 
 
 class SerialExecutor:
@@ -88,19 +96,28 @@ class SerialExecutor:
         self._has_news = threading.Lock()  # released to wake our thread: a job came, or nobody keeps it any more
         self._has_news.acquire()
         self._working = threading.Lock()
-        self._caller_task: _CallerTask | None = None
+        self._is_busy = False
+        self._caller_task: CallerTask[Any] | None = None
         self._deferred_logs: deque[logging.LogRecord] = deque()
         self._wake_up = threading.Lock()  # released to wake the calling thread; `_await` says why it is no queue
         self._wake_up.acquire()
         _executors.add(self)
 
-    def run(self, job: Job, when_interrupted: Job | None = None, seconds: float | None = None) -> Exception | None:
+    def run(
+        self,
+        job: Job,
+        when_interrupted: Job | None = None,
+        seconds: float | None = None,
+        first: CallerTask[Any] | None = None,
+    ) -> Exception | None:
         """Do a job after those before it, and return the error that ended it.
 
         Args:
             job: What is to be done. It continues when the wait for it is interrupted.
             when_interrupted: Called in that case, before the exception is passed on.
             seconds: The longest wait; None for as long as it takes.
+            first: The part of the job that it begins with. The calling thread does it while ours wakes up, instead of
+                sleeping until it is asked to.
 
         Raises:
             BaseException: What a signal handler raised in the waiting thread, or what the job raised if that is not an
@@ -112,7 +129,8 @@ class SerialExecutor:
         here = contextvars.copy_context()  # which others' log handlers and streams may use
         task = _Task(lambda: here.run(job))
         try:  # around the hand-over, too, as it may be interrupted when the job is already queued
-            self._hand_over(task)
+            if self._hand_over(task) and first is not None:
+                self._do_caller_task(first)
             self._await(task, seconds)
         except BaseException:
             if self.is_of_parent():
@@ -140,9 +158,9 @@ class SerialExecutor:
             self._keepers -= 1
         _release(self._has_news)
 
-    def run_in_caller(self, do: Callable[[], Value]) -> Value:
+    def run_in_caller(self, part: CallerTask[Value]) -> Value:
         """Have the waiting thread do a part of the job; return what that returns, or raise what it raises."""
-        part = self._caller_task = _CallerTask(do)
+        self._caller_task = part
         self._wake()
         try:
             while self._owner.is_alive():
@@ -151,7 +169,7 @@ class SerialExecutor:
                     return cast("Value", _returned(value, error))
         finally:
             self._caller_task = None  # it may keep alive an object such as a trainer
-        return do()
+        return part.do()
 
     def defer_log(self, record: logging.LogRecord) -> bool:
         """Keep what our thread logs for the calling thread; return False if that thread has ended."""
@@ -171,23 +189,28 @@ class SerialExecutor:
             record = self._deferred_logs.popleft()
             self._do_here(lambda record=record: logging.getLogger(record.name).handle(record))  # type: ignore[misc]
 
-    def _hand_over(self, task: _Task) -> None:
-        """Queue a job for the thread; if none can be started, as when the interpreter exits, do all jobs here."""
+    def _hand_over(self, task: _Task) -> bool:
+        """Queue a job for the thread; return whether that begins with it at once.
+
+        If none can be started, as when the interpreter exits, all jobs are done here.
+        """
         with self._lock:
+            is_next = not (self._tasks or self._is_busy)
             self._tasks.append(task)
             _release(self._has_news)
             if self._thread is not None and self._thread.is_alive():
-                return
+                return is_next
             self._thread = threading.Thread(target=self._work_in_thread, name="uploader-callbacks", daemon=True)
             try:
                 start_thread(self._thread)
-                return
+                return is_next
             except RuntimeError as error:
                 if raised_in_handler(error):
                     raise
                 self._thread = None
         if not self.is_of_parent():
             self._work()
+        return False
 
     def _work_in_thread(self) -> None:
         """Work in our thread; if its start was interrupted, a second thread may have been started beside it."""
@@ -204,10 +227,10 @@ class SerialExecutor:
                 if not self._tasks:
                     self._thread = self._thread if self._keepers else None
                     return self._keepers > 0
-                task = self._tasks.popleft()
+                task, self._is_busy = self._tasks.popleft(), True
             _here.begun_at = task.begun_at
             task.outcome, task.job = _outcome(task.job), _nothing  # released before its end is reported
-            task.is_done = True
+            self._is_busy, task.is_done = False, True
             self._wake()
 
     def _await(self, task: _Task, seconds: float | None) -> None:
@@ -231,7 +254,7 @@ class SerialExecutor:
     def _wake(self) -> None:
         _release(self._wake_up)
 
-    def _do_caller_task(self, part: _CallerTask) -> None:
+    def _do_caller_task(self, part: CallerTask[Any]) -> None:
         try:
             part.answer.put(self._do_here(part.do))
         except BaseException as error:
@@ -277,11 +300,8 @@ def bind_thread(owner: SerialExecutor) -> None:
 
 
 def in_caller(part: Callable[[], Value]) -> Value:
-    """Do a part of a job that touches a person's objects in the thread that holds their locks; return its result.
-
-    It may be done more than once, so it has to be idempotent. No lock of ours may be held meanwhile.
-    """
-    return executor().run_in_caller(part) if getattr(_here, "may_use_caller", False) else part()
+    """Do a part of a job as a `CallerTask`, and return its result."""
+    return CallerTask(part)()
 
 
 def run_uninterrupted(job: Callable[[], Value], when_interrupted: Job | None = None) -> Value:

@@ -20,7 +20,7 @@ from support.trainers import SmallTrainer
 
 from uploader.callbacks.trainer_callbacks import recording_of
 from uploader.live.current_training import closing_trainings
-from uploader.recording.serial_executor import SerialExecutor
+from uploader.recording.serial_executor import CallerTask, SerialExecutor
 
 pytestmark = pytest.mark.usefixtures("ultralytics")
 
@@ -42,23 +42,31 @@ def build(tmp_path: Path) -> Iterator[Build]:
     assert left_threads(besides=threads) == []
 
 
-def test_a_save_asks_the_waiting_thread_once(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time, two threads are woken while the training waits."""
-    asked: list[str] = []
-    ask = SerialExecutor.run_in_caller
+@pytest.mark.parametrize("callback", ["on_model_save", "on_fit_epoch_end"])
+def test_a_callback_asks_the_waiting_thread_once(build: Build, monkeypatch: pytest.MonkeyPatch, callback: str) -> None:
+    """And for what it has begun with, so that at most one thread has to be woken for that."""
+    asked: list[object] = []
+    begun_with: list[object] = []
+    ask, run = SerialExecutor.run_in_caller, SerialExecutor.run
 
-    def asking(self: SerialExecutor, do: Callable[[], Any]) -> Any:
-        asked.append(threading.current_thread().name)
-        return ask(self, do)
+    def asking(self: SerialExecutor, part: CallerTask[Any]) -> Any:
+        asked.append(part)
+        return ask(self, part)
+
+    def running(self: SerialExecutor, *arguments: Any, first: CallerTask[Any], **options: Any) -> Exception | None:
+        begun_with.append(first)
+        return run(self, *arguments, first=first, **options)
 
     trainer = build()
     trainer.ours.on_pretrain_routine_end(trainer)
     trainer.last.write_bytes(b"weights")
     with monkeypatch.context() as counted:
         counted.setattr(SerialExecutor, "run_in_caller", asking)
-        trainer.ours.on_model_save(trainer)
+        counted.setattr(SerialExecutor, "run", running)
+        getattr(trainer.ours, callback)(trainer)
     trainer.ours.teardown(trainer)
-    assert asked.count("uploader-callbacks") == 1
+    assert len(asked) == 1
+    assert asked == begun_with
 
 
 def test_the_callbacks_of_a_training_share_a_thread(build: Build) -> None:
