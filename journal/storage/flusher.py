@@ -77,11 +77,10 @@ class Flusher:
         while self.flushed < number:
             if self._error is not None:
                 raise self._error
-            left = until - time.monotonic()
-            if left <= 0:
+            if time.monotonic() >= until:
                 self._see_to_the_rest()
                 return False
-            self._take_turn(number, min(left, _SLICE_SECONDS))
+            self._take_turn(number, until)
         return True
 
     def close(self) -> None:
@@ -93,24 +92,25 @@ class Flusher:
         if self._thread is not None or not is_over:
             self._see_to_the_rest()
 
-    def _take_turn(self, number: int, seconds: float) -> None:
+    def _take_turn(self, number: int, until: float) -> None:
         """Begin a flush or see one end, unless another thread does so, for which this one waits."""
         turn = self._turn
-        if turn.acquire(timeout=seconds):
+        if turn.acquire(timeout=_slice(until)):
             try:
                 if self.flushed < number and self._error is None:
-                    self._advance(seconds)
+                    self._advance(until)
             finally:
                 turn.release()
         elif time.monotonic() - self._turn_used_at > _STALE_SECONDS and self._turn is turn:
             self._turn = threading.Lock()
 
-    def _advance(self, seconds: float) -> None:
+    def _advance(self, until: float) -> None:
         self._turn_used_at = time.monotonic()
         if self._begun <= self.flushed:
             self._begin()
         if self._error is not None:  # nothing was begun whose end could come
             return
+        seconds = _slice(until)  # now, as to begin a flush may take milliseconds where others have the processor
         if ended := self._sync.ended(seconds):
             self._unanswered = 0
             self._learn(ended)
@@ -159,6 +159,11 @@ class Flusher:
         if self._released.acquire(blocking=False):
             self._sync.close()
             os.close(self._descriptor)
+
+
+def _slice(until: float) -> float:
+    """Return how many seconds to wait before looking again, at most."""
+    return min(max(0.0, until - time.monotonic()), _SLICE_SECONDS)
 
 
 class Written(NamedTuple):

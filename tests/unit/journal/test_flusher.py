@@ -7,8 +7,10 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from support.clocks import Clock
 from support.journals import until
 from support.slow_disks import SlowDisk, SlowFile
 
@@ -89,6 +91,29 @@ def test_what_is_written_after_a_flush_began_waits_for_another_one(disk: SlowDis
     disk.recover()
     assert second.wait()
     assert disk.begun[-1] == 2
+
+
+def test_the_begin_of_a_flush_counts_as_a_part_of_the_wait_for_it(
+    disk: SlowDisk, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine it may take milliseconds, as may another thread's turn."""
+    clock, waits, begin, ended = Clock(), list[float](), SlowFile.begin, SlowFile.ended
+
+    def begin_late(file: SlowFile, number: int) -> None:
+        clock.now += 2.0
+        begin(file, number)
+
+    def note(file: SlowFile, seconds: float) -> list[Synced]:
+        waits.append(seconds)
+        clock.now += seconds
+        return ended(file, 0)
+
+    monkeypatch.setattr(flusher, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(SlowFile, "begin", begin_late)
+    monkeypatch.setattr(SlowFile, "ended", note)
+    monkeypatch.setattr(Flusher, "_see_to_the_rest", lambda self: None)
+    assert not Flusher(log).note().wait(3.0)
+    assert waits == [1.0]
 
 
 def test_a_failed_flush_is_never_forgotten(disk: SlowDisk, log: Path) -> None:
