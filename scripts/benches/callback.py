@@ -49,7 +49,7 @@ def _measure(readings: dict[str, list[float]]) -> None:
     real, run = PlatformCallbacks.on_fit_epoch_end, serial_executor.SerialExecutor.run
     turns = _turns()
 
-    def by_itself(self: object, job: serial_executor.Job, *_: object) -> Exception | None:
+    def by_itself(self: object, job: serial_executor.Job, *_: object, **__: object) -> Exception | None:
         return serial_executor._unless_exiting(serial_executor._outcome(job))
 
     def measured(self: PlatformCallbacks, trainer: Any) -> None:
