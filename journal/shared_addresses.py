@@ -10,11 +10,14 @@ import re
 from pathlib import Path
 
 EXAMPLE = "postgresql://user@host:5432/database"
+SEVERAL = "postgresql://user@/database?host=one:5432&host=other:5432&target_session_attrs=read-write"
+"""The same, for a server and its standbys."""
 
 _URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?:(/{1,3})(.*)", re.IGNORECASE | re.DOTALL)
 _NO_HOST = 3  # slashes: the server on this machine
 _PASSWORD = re.compile(r"([^:]*):(.*)@(.*)", re.DOTALL)
 _RAW = re.compile(r"[@/?#]")
+_BRACKETED = re.compile(r"\[[^\]]*\]")
 _PORT = re.compile(r":([^:\]]*)$")
 _NO_PORT = re.compile(r"^([^/?]*):(?![\d:]*[\]/?,]|[\d:]*$)[^/?,\]]+(?=[/?]|$)")
 _LAST_PORT = 65535
@@ -59,6 +62,8 @@ def why_unusable(url: str) -> str | None:
             "or leave it to PGPASSWORD or ~/.pgpass"
         )
     host, _, database = rest.rpartition("@")[2].partition("?")[0].partition("/")
+    if ":" in _BRACKETED.sub("", host.rpartition(",")[0]):  # a port that is not the last server's
+        return f"{place} names several servers, which are named as {SEVERAL}"
     if (port := _PORT.search(host)) and not (port[1].isdecimal() and 0 < int(port[1]) <= _LAST_PORT):
         return f"the port in {place} is no number from 1 to {_LAST_PORT}"
     return None if database else f"{place} names no database; a shared journal is named as {EXAMPLE}"

@@ -108,10 +108,11 @@ def test_what_was_made_of_a_password_is_hidden_and_other_words_stay() -> None:
         ("postgresql://u@h:abc/d", "u@h:***/d", "the port in"),
         ("postgresql://u:p/d", "u:***/d", "the port in"),
         ("postgresql://u@h:0/d", "u@h:0/d", "no number from 1 to 65535"),
-        ("postgresql://h1:1,h2:2/d", "h1:1,h2:2/d", None),
+        ("postgresql://h1,h2:2/d", "h1,h2:2/d", None),
         ("postgresql://u@[::1]:5432/d", "u@[::1]:5432/d", None),
         ("postgresql:///d?host=/run/x", "@/d?host=/run/x", None),
         ("postgresql://h", "h", "names no database"),
+        ("postgresql://h1:1,h2:2/d", "h1:1,h2:2/d", "names several servers, which are named as postgresql://user@/"),
     ],
 )
 def test_a_shared_journals_url_is_told_without_its_password(named: str, shown: str, why: str | None) -> None:
