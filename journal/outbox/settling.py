@@ -61,17 +61,17 @@ class Settlement:
     def record(self, finished: Sequence[Outcome], *, now: datetime) -> list[Outcome]:
         """Write what attempts came to, all in one transaction; return those that another drain has overtaken.
 
-        Where a run is blocked it is alone: nobody then claims more of it by what was so a moment ago.
+        Where a run is blocked it is alone: nobody then claims more of it by what was so a moment ago. What was written
+        before, and the answer to that was lost, is not written again.
         """
         if not finished:
             return []
         blocks = any(outcome.block for outcome in finished)
         moment = to_text(now)
         with self._begin(concurrent=not blocks) as connection:
-            current = _fences(connection, [outcome.claim.delivery_id for outcome in finished])
-            valid = [one for one in finished if current.get(one.claim.delivery_id) == one.claim.fence]
-            _write(connection, valid, moment)
-        return [outcome for outcome in finished if outcome not in valid] if len(valid) < len(finished) else []
+            current = _states(connection, [outcome.claim.delivery_id for outcome in finished])
+            _write(connection, [one for one in finished if _is_in(one, "claimed", current)], moment)
+        return [one for one in finished if not _is_in(one, "claimed", current) and not _is_written(one, current)]
 
     def note_obstacles(self, found: Mapping[int, tuple[obstacles.Cause, str]], *, now: datetime) -> None:
         """Note what is in the way of destinations: the cause, and why, by their ids. A delivery there removes it."""
@@ -137,14 +137,23 @@ def _write(connection: Connection, valid: Sequence[Outcome], now: str) -> None:
 _TARGET = attrgetter("claim.run.id", "claim.destination_id")
 
 
-def _fences(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    """Return the fence of each of these deliveries that is still claimed; nobody changes it until they are settled."""
-    return {row.id: row.fence for row in connection.execute(_FENCES, {"ids": json.dumps(ids)})}
+def _is_in(outcome: Outcome, state: State, current: Mapping[int, tuple[int, str]]) -> bool:
+    """Return whether a delivery is in this state, and nobody has claimed it since."""
+    return current.get(outcome.claim.delivery_id) == (outcome.claim.fence, state)
 
 
-_FENCES = (
-    select(_D.c.id, _D.c.fence)
-    .where(is_named(_D.c.id, "ids"), _D.c.state == "claimed")
+def _is_written(outcome: Outcome, current: Mapping[int, tuple[int, str]]) -> bool:
+    return _is_in(outcome, _STATE_AFTER[outcome.result], current)
+
+
+def _states(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """Return the fence and the state of each of these deliveries; nobody changes them until they are settled."""
+    return {row.id: (row.fence, row.state) for row in connection.execute(_STATES, {"ids": json.dumps(ids)})}
+
+
+_STATES = (
+    select(_D.c.id, _D.c.fence, _D.c.state)
+    .where(is_named(_D.c.id, "ids"))
     .order_by(_D.c.id)
     .with_for_update(key_share=True)
 )

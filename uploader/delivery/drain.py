@@ -269,7 +269,7 @@ class Drain:
         while not self._stopping.is_set():
             try:
                 if self._outages.was_away:
-                    self._feed.let_go_of_unknown(self._senders.in_flight())
+                    self._feed.let_go_of_unknown([*self._senders.in_flight(), *self._outcomes.unwritten])
                     self._outages.note_end()
                 if not self._turn(held):
                     return

@@ -114,7 +114,7 @@ class Feed:
         """Free what is claimed for this drain and it knows nothing of: the journal was away when that was answered.
 
         Args:
-            held: The claims in flight.
+            held: The claims in flight, and those of what is over and not written yet.
         """
         self._outbox.claims.let_go_of_unknown(self._owner, held, now=self._outbox.now())
 

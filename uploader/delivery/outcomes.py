@@ -89,6 +89,11 @@ class Outcomes:
         error = "the drain ended before the answer came"
         self._unwritten += [Outcome(claim, "retry", error=error) for claim in claims]
 
+    @property
+    def unwritten(self) -> list[Claim]:
+        """The claims of what is over and not written yet."""
+        return [*(one.claim for one in self.finished), *(one.claim for one in self._unwritten)]
+
     def judge(self) -> list[Outcome]:
         """Return what is to be written: what the attempts that are over came to, and those from before."""
         while self.finished:

@@ -262,6 +262,14 @@ def test_a_settled_delivery_cannot_be_settled_again(registered: Bench) -> None:
     assert registered.states()[-1] == "delivered"
 
 
+@pytest.mark.parametrize("result", ["delivered", "dead", "retry"])
+def test_what_was_written_and_not_answered_is_no_claim_of_anothers(registered: Bench, result: str) -> None:
+    registered.plan(registered.message())
+    outcome = Outcome(*registered.claim(), result)  # type: ignore[arg-type]
+    assert registered.record(outcome) == []
+    assert registered.record(outcome) == []
+
+
 def test_a_renewed_lease_holds_longer_and_an_overtaken_one_is_not_renewed(registered: Bench) -> None:
     registered.plan(registered.message(stage=2))
     now = utc_now()
