@@ -8,7 +8,7 @@ belongs to a server that may since have been restored, or replaced by another th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -152,6 +152,11 @@ class Collecting:
         self._look_due = self._clock()
         self._missing: list[str] = []
         self._whole: set[str] = set()
+
+    @property
+    def through(self) -> Mapping[str, int]:
+        """The number of the last event of each session that was brought, by the session's uuid."""
+        return {session: reached.last for session, reached in self._reached.items()}
 
     def step(self, *, is_last: bool = False) -> Collected:
         """Bring everything that the node's journal has by now; when this returns, it is committed there.

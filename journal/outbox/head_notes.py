@@ -15,14 +15,13 @@ from sqlalchemy import Connection, text
 
 from journal.clock import now_text
 
-_NAME = "heads"
-_SIGNED = "heads signed"
+NAME = "heads"
+SIGNED = "heads signed"
 _STORE = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 _FIRST = text("INSERT INTO facts VALUES (:name, 'said') ON CONFLICT (name) DO NOTHING")
-_DUE = "heads due"
+DUE = "heads due"
 _NOTE_DUE = text("INSERT INTO facts VALUES (:name, '') ON CONFLICT (name) DO NOTHING")
-_NOT_DUE = text("DELETE FROM facts WHERE name = :name")
-_ALL_DUE = text("SELECT name FROM facts WHERE name > :prefix AND name < :end ORDER BY name")
+_NOT_DUE = text("DELETE FROM facts WHERE name = :name AND value = :value")
 _OF_RUN = text("SELECT name, value FROM facts WHERE name > :prefix AND name < :end")
 _PLACES = text("SELECT id, platform, base_url FROM destinations")
 
@@ -61,14 +60,14 @@ class ToldHead(SignedHead):
 
 def store_heads(connection: Connection, run: str, destination: int, value: Mapping[str, Any]) -> None:
     """Keep what a destination has of a run's heads, in the place of what it had before."""
-    connection.execute(_STORE, {"name": f"{_NAME} {run} {destination}", "value": json.dumps(value)})
+    store(connection, f"{NAME} {run} {destination}", value)
 
 
 def stored_heads(connection: Connection, run: str) -> Mapping[int, Mapping[str, Any]]:
     """Return what destinations have of a run's heads, by the ids of these."""
-    prefix = f"{_NAME} {run} "
-    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_NAME} {run}!"}).all()
-    return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := _read(value), dict)}
+    prefix = f"{NAME} {run} "
+    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{NAME} {run}!"}).all()
+    return {int(name.removeprefix(prefix)): found for name, value in rows if isinstance(found := parsed(value), dict)}
 
 
 def note_signed(
@@ -83,14 +82,14 @@ def note_signed(
 ) -> None:
     """Keep how much of a run a destination has a signed head of, for people; see `SignedHead`."""
     value = SignedHead(now_text(), events, key, witness, countersigned)
-    connection.execute(_STORE, {"name": f"{_SIGNED} {run} {destination}", "value": json.dumps(asdict(value))})
+    store(connection, f"{SIGNED} {run} {destination}", asdict(value))
 
 
 def signed_heads(connection: Connection, run: str) -> list[ToldHead]:
     """Return the newest signed head of a run at each destination that has one."""
-    prefix = f"{_SIGNED} {run} "
-    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{_SIGNED} {run}!"}).all()
-    found = {name.removeprefix(prefix): _read(value) for name, value in rows}
+    prefix = f"{SIGNED} {run} "
+    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{SIGNED} {run}!"}).all()
+    found = {name.removeprefix(prefix): parsed(value) for name, value in rows}
     if not found:
         return []
     places = connection.execute(_PLACES).all()
@@ -110,28 +109,40 @@ def _told(value: Any, platform: str, base_url: str) -> Iterator[ToldHead]:
 def note_due(connection: Connection, runs: Iterable[str], destination: int) -> None:
     """Note that a destination is to be told the heads of these runs, should this process not come to it."""
     for run in runs:
-        connection.execute(_NOTE_DUE, {"name": f"{_DUE} {destination} {run}"})
+        connection.execute(_NOTE_DUE, {"name": f"{DUE} {destination} {run}"})
 
 
-def note_told(connection: Connection, runs: Iterable[str], destination: int) -> None:
-    """Note that a destination was told the heads of these runs, or has no place for them."""
-    for run in runs:
-        connection.execute(_NOT_DUE, {"name": f"{_DUE} {destination} {run}"})
+def note_told(connection: Connection, told: Mapping[str, str], destination: int) -> None:
+    """Note that a destination was told the heads of runs, or has no place for them.
+
+    Args:
+        connection: To the journal.
+        told: What `due` said of these runs: one whose heads have become due again since then stays so.
+        destination: The platform's local id.
+    """
+    for run, since in told.items():
+        connection.execute(_NOT_DUE, {"name": f"{DUE} {destination} {run}", "value": since})
 
 
-def due(connection: Connection, destination: int) -> list[str]:
-    """Return the runs whose heads a destination is to be told."""
-    prefix = f"{_DUE} {destination} "
-    rows = connection.execute(_ALL_DUE, {"prefix": prefix, "end": f"{_DUE} {destination}!"}).all()
-    return [str(row.name).removeprefix(prefix) for row in rows]
+def due(connection: Connection, destination: int) -> dict[str, str]:
+    """Return the runs whose heads a destination is to be told, and for each what changes when it becomes due again."""
+    prefix = f"{DUE} {destination} "
+    rows = connection.execute(_OF_RUN, {"prefix": prefix, "end": f"{DUE} {destination}!"}).all()
+    return {str(name).removeprefix(prefix): value for name, value in sorted(map(tuple, rows))}
 
 
 def is_first(connection: Connection, what: str) -> bool:
     """Return whether something is said of this journal's heads for the first time, and note that it is."""
-    return connection.execute(_FIRST, {"name": f"{_NAME}: {what}"}).rowcount == 1
+    return connection.execute(_FIRST, {"name": f"{NAME}: {what}"}).rowcount == 1
 
 
-def _read(value: str) -> Any:
+def store(connection: Connection, name: str, value: Any) -> None:
+    """Keep a value under a name, in the place of what is there."""
+    connection.execute(_STORE, {"name": name, "value": json.dumps(value)})
+
+
+def parsed(value: str) -> Any:
+    """Return what is kept, as it was before it became text; None where somebody else has written it."""
     try:
         return json.loads(value)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from uploader.errors import SettingsError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from journal.mirror.restoring import Restored
     from journal.outbox.outbox import Outbox
     from uploader.delivery.journal_maintenance import JournalMaintenance
+    from uploader.proving.bringing_heads import BringingHeads
 
 INTAKE_SECONDS = 60.0
 """How often what trainings left beside a journal is taken in."""
@@ -78,6 +79,22 @@ def source_of(place: Path, names: Sequence[str], *, waits: bool, is_one_of_sever
     )
 
 
+class _Parts(NamedTuple):
+    """A node's journal, opened.
+
+    Attributes:
+        outbox: Its outbox.
+        maintenance: Takes in what trainings left beside it.
+        collecting: Brings its events.
+        heads: Brings the heads of its runs.
+    """
+
+    outbox: Outbox
+    maintenance: JournalMaintenance
+    collecting: Collecting
+    heads: BringingHeads
+
+
 class _Journal:
     """A node's journal, with all that its trainings left beside it."""
 
@@ -92,7 +109,7 @@ class _Journal:
         self.lacking: set[str] = set()
         self._changes = FileChanges(place / "journal.db")
         self._stack = ExitStack()
-        self._opened: tuple[Outbox, JournalMaintenance, Collecting] | None = None
+        self._opened: _Parts | None = None
         self._into: Journal | None = None
 
     def step(self, outbox: Journal, *, is_last: bool) -> Collected:
@@ -101,16 +118,17 @@ class _Journal:
         if not self._is_there():
             return Collected()
         self._changes.note()
-        own, maintenance, collecting = self._open(outbox)
-        own.require_in_place()
-        maintenance.take_in()
-        collected = collecting.step(is_last=is_last)
+        parts = self._open(outbox)
+        parts.outbox.require_in_place()
+        parts.maintenance.take_in()
+        collected = parts.collecting.step(is_last=is_last)
+        parts.heads.step(collected.runs, parts.collecting.through, is_last=is_last)
         if is_last:
-            maintenance.end()
+            parts.maintenance.end()
         return collected
 
     def broken_off(self) -> Collected | None:
-        return self._opened[2].came if self._opened else None
+        return self._opened.collecting.came if self._opened else None
 
     def has_changed(self) -> bool:
         return self._changes.are_any()
@@ -118,7 +136,7 @@ class _Journal:
     def is_over(self) -> bool:
         from journal.clock import utc_now
 
-        return self._opened is None or not self._opened[0].is_training(utc_now())
+        return self._opened is None or not self._opened.outbox.is_training(utc_now())
 
     def close(self) -> None:
         self._opened = None
@@ -135,11 +153,12 @@ class _Journal:
             return False
         raise NoJournal(f"there is no journal in {self.place}; {what_else(self.place)}")
 
-    def _open(self, into: Journal) -> tuple[Outbox, JournalMaintenance, Collecting]:
+    def _open(self, into: Journal) -> _Parts:
         """Open it, and take in what its trainings left; anew where it is brought into another one."""
         from journal.collecting.collecting import Collecting
         from journal.opening import open_with_room
         from uploader.delivery.journal_maintenance import JournalMaintenance
+        from uploader.proving.bringing_heads import BringingHeads
 
         if self._opened is None or self._into is not into:
             self.close()
@@ -147,7 +166,8 @@ class _Journal:
             outbox = self._stack.enter_context(closing(node.outbox()))
             maintenance = JournalMaintenance(node.on_connection_of(outbox), outbox, INTAKE_SECONDS)
             maintenance.begin()
-            self._opened, self._into = (outbox, maintenance, Collecting(node, into, self._wanted)), into
+            collecting, heads = Collecting(node, into, self._wanted), BringingHeads(node, into)
+            self._opened, self._into = _Parts(outbox, maintenance, collecting, heads), into
         return self._opened
 
     def _wanted(self) -> Collection[str] | None:
@@ -155,7 +175,7 @@ class _Journal:
         from uploader.run_selection import choose_runs
 
         assert self._opened is not None
-        known, found = self._opened[0].routes.runs(), set[str]()
+        known, found = self._opened.outbox.routes.runs(), set[str]()
         self.lacking.clear()
         for name in self._names:
             try:

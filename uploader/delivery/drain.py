@@ -100,7 +100,7 @@ class Drain:
         self._senders = SenderManager(
             outbox,
             journal.blobs,
-            journal=journal.path,
+            journal=journal,
             settings=settings,
             options=options,
             run_ids=self._run_ids,

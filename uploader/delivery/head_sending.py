@@ -11,21 +11,17 @@ import threading
 from collections.abc import Iterable
 from functools import partial
 from itertools import takewhile
-from pathlib import Path
 from queue import SimpleQueue
 
 from journal.errors import JournalError
 from journal.folder import Journal
-from journal.opening import open_journal
 from journal.outbox.head_notes import due, is_first, note_due, note_told
 from journal.outbox.targets import targets
 from journal.records import Target
 from uploader.addresses import shown
-from uploader.errors import DeliveryError, SettingsError
+from uploader.delivery.head_sources import HeadSource
+from uploader.errors import DeliveryError
 from uploader.platforms.base import KeepingHeads, KeptHeads, RunIdentity
-from uploader.proof.ed25519 import ADVICE
-from uploader.proof.signers import UNSIGNED, Signers
-from uploader.proving.key_files import signers
 from uploader.proving.telling_heads import tell_heads
 
 _ATTEMPTS = 3
@@ -34,20 +30,20 @@ _LOG = logging.getLogger("uploader")
 
 
 class HeadSending:
-    """The heads of runs for one destination, told by a thread of its own, which opens the journal for itself."""
+    """The heads of runs for one destination, told by a thread of its own."""
 
-    def __init__(self, platform: KeepingHeads, destination: int, journal: Path, default_project: str) -> None:
+    def __init__(self, platform: KeepingHeads, destination: int, source: HeadSource, default_project: str) -> None:
         """Start the thread.
 
         Args:
             platform: The client.
             destination: Its local id.
-            journal: The journal's folder.
+            source: Where the heads come from.
             default_project: For runs that named none.
         """
         self._platform = platform
         self._destination = destination
-        self._journal = journal
+        self._source = source
         self._default_project = default_project
         self._ending = threading.Event()
         self._jobs: SimpleQueue[str | None] = SimpleQueue()
@@ -77,20 +73,22 @@ class HeadSending:
     def _tell_all(self, runs: Iterable[str]) -> None:
         """Tell the heads of these runs, and of those that no drain has come to; stop at a platform that takes none."""
         try:
-            (self._journal / "journal.db").stat()  # one that was removed is not to be made anew
-            with open_journal(self._journal) as journal:
-                told = list(takewhile(partial(self._tell_again, journal), self._noted(journal, runs)))
-                with journal.begin() as connection:
-                    note_told(connection, told, self._destination)
+            with self._source.opened() as journal:
+                noted = self._noted(journal, runs)
+                told = takewhile(partial(self._tell_again, journal), noted)
+                since = {run: noted[run] for run in told}
+                with journal.begin(concurrent=True) as connection:
+                    note_told(connection, since, self._destination)
         except (JournalError, OSError) as error:
             _LOG.debug("heads were not told: %s", error)
 
-    def _noted(self, journal: Journal, runs: Iterable[str]) -> list[str]:
-        """Note that these runs are due; return them, and those that are due since another drain."""
+    def _noted(self, journal: Journal, runs: Iterable[str]) -> dict[str, str]:
+        """Note that these runs are due; return what is due, these before what is so since another drain."""
         noted = list(runs)
-        with journal.begin() as connection:
+        with journal.begin(concurrent=True) as connection:
             note_due(connection, noted, self._destination)
-            return list(dict.fromkeys([*noted, *due(connection, self._destination)]))
+            found = due(connection, self._destination)
+        return {run: found[run] for run in dict.fromkeys([*noted, *found])}
 
     def _tell_again(self, journal: Journal, run: str) -> bool:
         for _ in range(_ATTEMPTS):
@@ -111,19 +109,8 @@ class HeadSending:
         for target in found:
             one = target.run
             identity = RunIdentity(one.id, one.project or self._default_project, one.name, target.ids)
-            kept = tell_heads(journal, self._destination, self._platform, identity, self._signers(journal))
-            self._say(journal, target, kept)
-
-    def _signers(self, journal: Journal) -> Signers:
-        """Return who signs; say once why nobody does."""
-        try:
-            found = signers(self._journal)
-            why = "" if found.key else f"the extra is not installed: {ADVICE}"
-        except SettingsError as error:
-            found, why = UNSIGNED, str(error)
-        if why and self._is_first(journal, "unsigned"):
-            _LOG.warning("Heads of runs are unsigned, so `prove` proves little (%s)", why)
-        return found
+            if (heads := self._source.heads(journal, run)) is not None:
+                self._say(journal, target, tell_heads(journal, self._destination, self._platform, identity, heads))
 
     def _say(self, journal: Journal, target: Target, kept: KeptHeads) -> None:
         """Say what a platform did not take: once if it keeps no heads, each time if it has seen other events."""
@@ -134,5 +121,5 @@ class HeadSending:
             _LOG.warning("%s does not keep the heads of runs, by which they are proven: %s", place, kept.refused)
 
     def _is_first(self, journal: Journal, what: str) -> bool:
-        with journal.begin() as connection:
+        with journal.begin(concurrent=True) as connection:
             return is_first(connection, what)

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
@@ -34,6 +33,7 @@ from uploader.errors import (
 from uploader.platforms.base import Heartbeating, KeepingHeads, Platform, Receipt, RunIdentity
 
 if TYPE_CHECKING:
+    from journal import Journal
     from uploader.delivery.head_sending import HeadSending
 
 BYTES_IN_FLIGHT = 32 << 20
@@ -56,7 +56,7 @@ class SenderContext:
     Attributes:
         connect: Platform's name and base URL to a client; raises `UploaderError` when there can be none.
         blobs: Where checkpoints' bytes are.
-        journal: The folder that this machine has for the journal.
+        journal: The journal, for what tells the heads of its runs.
         default_project: For runs that named none.
         progress: Hears of uploads.
         abort: Once set, uploads end where they are.
@@ -70,7 +70,7 @@ class SenderContext:
 
     connect: Callable[[str, str], Platform]
     blobs: Blobs
-    journal: Path
+    journal: Journal
     default_project: str
     progress: Progress
     abort: Event
@@ -183,7 +183,7 @@ class Sender:
             self._errors.pop(lane, None)
             self.breakers.answered(lane, now)
             if finished.claim.kind in HEADS_AFTER and isinstance(result, Receipt):
-                self._tell_heads(finished.claim.run.id)
+                self.tell_heads(finished.claim.run.id)
         elif isinstance(result, ReadRefused):
             self._put_off(result)
         elif isinstance(result, CredentialsRefused):
@@ -202,13 +202,15 @@ class Sender:
         if allowed[:2] != before[:2]:
             self._pools["message"].resize(allowed.width, allowed.rate)
 
-    def _tell_heads(self, run: str) -> None:
+    def tell_heads(self, run: str) -> None:
         """Have the platform told the heads of a run, if it keeps them."""
         platform, context = _keeping_heads(self._platform), self._context
         if self._heads is None and platform is not None:
             from uploader.delivery.head_sending import HeadSending  # most drains end no training
+            from uploader.delivery.head_sources import head_source
 
-            self._heads = HeadSending(platform, self.destination.id, context.journal, context.default_project)
+            source = head_source(context.journal)
+            self._heads = HeadSending(platform, self.destination.id, source, context.default_project)
         if self._heads is not None:
             self._heads.note(run)
 

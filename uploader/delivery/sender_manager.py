@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from uploader.platforms.base import Platform, Receipt, RunIdentity
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
+    from journal import Journal
     from uploader.delivery.obstacle_notes import ObstacleNotes
 
 _LOG = logging.getLogger("uploader")
@@ -46,7 +46,7 @@ class SenderManager:
         outbox: Outbox,
         blobs: Blobs,
         *,
-        journal: Path,
+        journal: Journal,
         settings: Settings,
         options: DrainOptions,
         run_ids: Sequence[str] | None,
@@ -58,7 +58,7 @@ class SenderManager:
         Args:
             outbox: The journal's.
             blobs: Where checkpoints' bytes are.
-            journal: The folder that this machine has for the journal.
+            journal: The journal.
             settings: Keys, default destinations and default project.
             options: What a person asked for.
             run_ids: The chosen runs; None for all.
@@ -85,7 +85,7 @@ class SenderManager:
         self._bound: list[tuple[str, int]] = []
         self._context = self._shared(blobs, journal, settings.default_project, progress)
 
-    def _shared(self, blobs: Blobs, journal: Path, default_project: str, progress: Progress) -> SenderContext:
+    def _shared(self, blobs: Blobs, journal: Journal, default_project: str, progress: Progress) -> SenderContext:
         options = self._options
         return SenderContext(
             connect=self._connect,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from journal.clock import from_text
 from journal.outbox.outbox import Outbox
+from uploader.delivery.due_heads import DueHeads
 from uploader.delivery.feed import Feed, Outlook
 from uploader.delivery.sender import Sender
 from uploader.delivery.shared_pauses import SharedPauses
@@ -47,10 +48,12 @@ class SharedFeed(Feed):
             outbox, run_ids, lease_seconds, clock, default_project=default_project, owner_suffix=f" ({drain})"
         )
         self._pauses = pauses
+        self._heads = DueHeads(outbox, clock)
 
     def fill_all(self, senders: Sequence[Sender]) -> None:
-        """Start as much as the senders have capacity for and nobody's pause forbids."""
+        """Have due heads told, and start as much as the senders have capacity for and nobody's pause forbids."""
         self._pauses.exchange(senders)
+        self._heads.hand_over(senders)
         super().fill_all(senders)
         self._pauses.give_back(senders)
 

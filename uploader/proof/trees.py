@@ -37,6 +37,10 @@ class SessionTree:
         self.hashes.append(merkle.leaf_hash(entry.encode()))
         return entry
 
+    def cut(self, size: int) -> None:
+        """Leave out what comes after its first events, so many."""
+        del self.hashes[size:]
+
     def head(self, size: int | None = None) -> SessionHead:
         """Return its head, or what its head was when it had fewer events."""
         leaves = self.hashes if size is None else self.hashes[:size]

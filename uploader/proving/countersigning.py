@@ -12,6 +12,7 @@ from uploader.connecting import connect
 from uploader.errors import UploaderError
 from uploader.platforms.base import KeepingHeads, RunIdentity
 from uploader.proof.signers import Signers
+from uploader.proving.signing_heads import sign_heads
 from uploader.proving.telling_heads import tell_heads
 from uploader.settings import Settings
 
@@ -44,7 +45,9 @@ def countersign(journal: Journal, run: str, settings: Settings, signers: Signers
                 if not isinstance(platform, KeepingHeads):
                     yield f"{place} keeps no heads of runs"
                     continue
-                kept = tell_heads(journal, target.destination.id, platform, identity, signers)
+                if (heads := sign_heads(journal, run, signers)) is None:
+                    continue
+                kept = tell_heads(journal, target.destination.id, platform, identity, heads)
         except UploaderError as error:
             yield f"{place}: {error}"
             continue

@@ -64,7 +64,7 @@ class SteppedDrain:
         context = SenderContext(
             connect=partial(connect, settings=settings(KEY, url), connections=PARALLEL + UPLOADS),
             blobs=self.journals.journal.blobs,
-            journal=self.journals.journal.path,
+            journal=self.journals.journal,
             default_project="demo",
             progress=Silent(),
             abort=threading.Event(),

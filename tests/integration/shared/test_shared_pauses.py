@@ -42,7 +42,7 @@ class SteppedDrain:
         context = SenderContext(
             connect=partial(connect, settings=settings(KEY, url), connections=3),
             blobs=shared.journal.blobs,
-            journal=shared.journal.path,
+            journal=shared.journal,
             default_project="demo",
             progress=Silent(),
             abort=threading.Event(),
