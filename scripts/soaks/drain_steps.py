@@ -15,6 +15,7 @@ from random import Random
 
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
+from soaks.databases import Databases
 from soaks.drains import BROKEN, HUB, KEY, TIMING, ULTRALYTICS, ForkServer, Job, drain
 from soaks.fault_schedule import Schedule
 from soaks.lines import DieAtLine, Line, LineCount
@@ -34,41 +35,50 @@ _ROUNDS_PER_SERVER = 25
 _ALL_DELIVERED = 0
 
 
-def run(keep: Path, limit: int, file: str = ".py") -> Iterator[NetworkTally]:
+def run(keep: Path, limit: int, file: str = ".py", databases: Databases | None = None) -> Iterator[NetworkTally]:
     """Kill the drain before each line, or at `limit` of these points, evenly spread.
 
     Args:
         keep: Folder that journals with a finding are copied to.
         limit: Maximum number of kills.
         file: Suffix of the paths of the files whose lines count.
+        databases: Where shared journals are to be drained; None for the recorded ones themselves.
     """
     with closing(ForkServer()) as fork_server:
-        deaths = [DieAtLine(times, line) for line, times in _moments() if line[0].endswith(file)]
+        deaths = [DieAtLine(times, line) for line, times in _moments(databases) if line[0].endswith(file)]
         chosen = [deaths[step - 1] for step in spread(len(deaths), limit)]
         for first in range(0, len(chosen), _ROUNDS_PER_SERVER):
             with scratch() as folder, running(folder, api_key=KEY, idempotency=False) as server:
                 for number, death in enumerate(chosen[first : first + _ROUNDS_PER_SERVER], first):
-                    yield _die(death, number, server, fork_server, keep)
+                    yield _die(death, number, server, fork_server, keep, databases=databases)
 
 
-def _moments() -> Iterator[tuple[Line, int]]:
+def _moments(databases: Databases | None) -> Iterator[tuple[Line, int]]:
     """Drain once, and yield each line that ran, with the executions before which to kill a drain."""
     count = LineCount()
     with (
         scratch() as folder,
         running(folder / "platform", api_key=KEY, idempotency=False) as server,
-        _recorded(folder, server, "count") as (job, _),
+        _recorded(folder, server, "count", databases) as (job, _),
     ):
         drain(replace(job, before_line=count))
     for line, times in sorted(count.lines.items()):
         yield from ((line, time) for time in sorted({1, times // 2 + 1}))
 
 
-def _die(death: DieAtLine, number: int, server: RunningServer, fork_server: ForkServer, keep: Path) -> NetworkTally:
+def _die(
+    death: DieAtLine,
+    number: int,
+    server: RunningServer,
+    fork_server: ForkServer,
+    keep: Path,
+    *,
+    databases: Databases | None,
+) -> NetworkTally:
     tally, project = NetworkTally(rounds=1, drains=2), f"line-{number}"
     place = f"{Path(death.line[0]).name}:{death.line[1]} time {death.times}" if death.line else ""
     with scratch() as folder:
-        with _recorded(folder, server, project) as (job, between):
+        with _recorded(folder, server, project, databases) as (job, between):
             code = fork_server.wait(fork_server.start(replace(job, before_line=death)))
             tally.kills += code == -signal.SIGKILL
             if code == BROKEN:
@@ -84,8 +94,11 @@ def _die(death: DieAtLine, number: int, server: RunningServer, fork_server: Fork
 
 
 @contextmanager
-def _recorded(folder: Path, server: RunningServer, project: str) -> Iterator[tuple[Job, Chaos]]:
+def _recorded(
+    folder: Path, server: RunningServer, project: str, databases: Databases | None
+) -> Iterator[tuple[Job, Chaos]]:
     """Record the training, and put a proxy that breaks nothing in front of the platforms."""
     record(folder / "journal", Random(_TRAINING), project)
     with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, _CALM, elsewhere.url) as between:
-        yield Job(folder / "journal", between.url, (ULTRALYTICS, HUB), _PATIENT), between
+        recorded = Job(folder / "journal", between.url, (ULTRALYTICS, HUB), _PATIENT)
+        yield databases.shared(recorded) if databases else recorded, between

@@ -53,6 +53,7 @@ class Job:
         watch_seconds: How long it watches; 0 ends when everything is done.
         before_line: Called before each line of our own code, in any thread; it may end the process.
         shared: The URL of a shared journal, which has the folder here; None for a journal in the folder.
+        node: The journal of the node that recorded what the shared one holds; None if it is in the folder.
     """
 
     folder: Path
@@ -63,6 +64,12 @@ class Job:
     watch_seconds: float = 0.0
     before_line: OnLine | None = None
     shared: str | None = None
+    node: Path | None = None
+
+    @property
+    def recorded(self) -> Path:
+        """The journal in a file that has what was recorded."""
+        return self.node or self.folder
 
     @property
     def settings(self) -> Settings:

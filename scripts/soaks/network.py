@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-import journal
 from soaks.calls import HEARTBEAT, describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import BROKEN, KEY, TIMING, ForkServer, Job, drain
+from soaks.databases import Databases, queried
+from soaks.drains import BROKEN, KEY, TIMING, ForkServer, Job, drain, opened_of
 from soaks.fault_schedule import Schedule
 from soaks.lines import DieAtLine
-from soaks.network_tally import NetworkTally, rows
+from soaks.network_tally import NetworkTally
 from soaks.places import keep_when_found, scratch
 from soaks.trainings import record
 from soaks.verdict import compare
@@ -32,7 +32,15 @@ _ROUNDS_PER_SERVER = 25
 _DEAD_LETTERS, _ALL_DELIVERED = 4, 0
 
 
-def run(rounds: int, seed: int, keep: Path, *, platforms: tuple[str, ...], idempotency: bool) -> Iterator[NetworkTally]:
+def run(
+    rounds: int,
+    seed: int,
+    keep: Path,
+    *,
+    platforms: tuple[str, ...],
+    idempotency: bool,
+    databases: Databases | None = None,
+) -> Iterator[NetworkTally]:
     """Yield the figures of each schedule.
 
     Args:
@@ -41,16 +49,23 @@ def run(rounds: int, seed: int, keep: Path, *, platforms: tuple[str, ...], idemp
         keep: Folder that journals with a finding are copied to.
         platforms: The APIs that each journal is delivered through.
         idempotency: Whether the platform honours `Idempotency-Key`; the public one does not.
+        databases: Where shared journals are to be drained; None for the recorded ones themselves.
     """
     with closing(ForkServer()) as fork_server:
         for first in range(0, rounds, _ROUNDS_PER_SERVER):
             with scratch() as folder, running(folder, api_key=KEY, idempotency=idempotency) as server:
                 for number in range(first, min(rounds, first + _ROUNDS_PER_SERVER)):
-                    yield play(f"{seed}-{number}", platforms, server, fork_server, keep)
+                    yield play(f"{seed}-{number}", platforms, server, fork_server, keep, databases=databases)
 
 
 def play(
-    seed: str, platforms: tuple[str, ...], server: RunningServer, fork_server: ForkServer, keep: Path
+    seed: str,
+    platforms: tuple[str, ...],
+    server: RunningServer,
+    fork_server: ForkServer,
+    keep: Path,
+    *,
+    databases: Databases | None = None,
 ) -> NetworkTally:
     """Play one round and return its figures."""
     tally = NetworkTally(rounds=1)
@@ -58,7 +73,8 @@ def play(
     with scratch() as folder, closing(Elsewhere()) as elsewhere:
         record(folder / "journal", random, project)
         with chaos(server.url, describe, Schedule.of(seed), elsewhere.url) as between:
-            job = Job(folder / "journal", between.url, platforms)
+            recorded = Job(folder / "journal", between.url, platforms)
+            job = databases.shared(recorded) if databases else recorded
             Round(job, between, fork_server, Random(f"{seed}/drains"), tally).play()
         tally.requests, tally.faults = between.requests, between.faults
         for call in elsewhere.calls():
@@ -91,7 +107,7 @@ class Round:
             if code == _ALL_DELIVERED:
                 return
             if code == _DEAD_LETTERS:
-                _retry(self.job.folder)
+                _retry(self.job)
         self.tally.note("stuck", f"after {self.tally.drains} drains")
 
     def _calm(self) -> None:
@@ -115,7 +131,7 @@ class Round:
         self._signal_at_request(signal.SIGTERM, pid)
         if self._wait(pid) >= 0:
             self.tally.stops += 1
-            for (kind,) in rows(self.job.folder, "SELECT kind FROM deliveries WHERE state = 'claimed'"):
+            for (kind,) in queried(self.job, "SELECT kind FROM deliveries WHERE state = 'claimed'"):
                 self.tally.note("lost", f"a stopped drain left a claim of {kind}")
 
     def _watched(self) -> None:
@@ -143,7 +159,7 @@ class Round:
         if code == BROKEN:
             self.tally.note("broken", "a drain ended with an internal error")
         if code == _DEAD_LETTERS:
-            _retry(self.job.folder)
+            _retry(self.job)
         return code
 
     def _signal_at_request(self, what: signal.Signals, pid: int) -> None:
@@ -160,7 +176,7 @@ class Round:
         self.between.observer = observer
 
 
-def _retry(folder: Path) -> None:
+def _retry(job: Job) -> None:
     """Retry all dead letters, as a person would."""
-    with journal.open(folder) as opened:
+    with opened_of(job) as opened:
         opened.retry()

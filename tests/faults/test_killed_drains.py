@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,9 +17,10 @@ import pytest
 from soaks import drain_steps
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
+from soaks.databases import Databases, changed, collect, queried
 from soaks.drains import KEY, TIMING, ForkServer, Job, drain
 from soaks.fault_schedule import Schedule
-from soaks.network_tally import NetworkTally, rows
+from soaks.network_tally import NetworkTally
 from soaks.trainings import record
 from soaks.verdict import compare
 from support.platform_api import Api
@@ -29,6 +30,7 @@ from journal.reading.run_reader import recorded_runs
 from uploader import intents
 from uploader.server.running import RunningServer, running
 
+ON_BOTH_ENGINES = True
 ALL_DELIVERED, WORK_REMAINS = 0, 3
 # No answer is late here unless the machine is: a busy one must not turn a delivery into a retry.
 PATIENT = replace(TIMING, answer=60.0)
@@ -48,17 +50,27 @@ def server(fork_server: ForkServer, tmp_path: Path) -> Iterator[RunningServer]:
         yield running_server
 
 
-@contextmanager
-def journal_and_network(server: RunningServer, folder: Path, project: str) -> Iterator[tuple[Job, Chaos]]:
-    """Record a training and put a proxy that breaks nothing before the platform; compare both at the end."""
-    folder.mkdir()
-    record(folder / "journal", Random(SEED), project)
-    with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, CALM, elsewhere.url) as between:
-        job = Job(folder / "journal", between.url, timing=PATIENT)
-        yield job, between
-    tally = NetworkTally()
-    compare(job, server.url, project, tally)
-    assert (tally.lost, tally.damaged) == (0, 0), tally.notes
+Recorded = Callable[[str], AbstractContextManager[tuple[Job, Chaos]]]
+
+
+@pytest.fixture
+def recorded(server: RunningServer, databases: Databases | None, tmp_path: Path) -> Recorded:
+    """Record a training of a project, to be drained through a proxy that breaks nothing; compare both at the end."""
+
+    @contextmanager
+    def prepare(project: str) -> Iterator[tuple[Job, Chaos]]:
+        folder = tmp_path / project / "journal"
+        folder.parent.mkdir()
+        record(folder, Random(SEED), project)
+        with closing(Elsewhere()) as elsewhere, chaos(server.url, describe, CALM, elsewhere.url) as between:
+            job = Job(folder, between.url, timing=PATIENT)
+            job = databases.shared(job) if databases else job
+            yield job, between
+        tally = NetworkTally()
+        compare(job, server.url, project, tally)
+        assert (tally.lost, tally.damaged) == (0, 0), tally.notes
+
+    return prepare
 
 
 def ambush(between: Chaos, number: int, phase: str, strike: Callable[[int], None]) -> SimpleQueue[int]:
@@ -77,33 +89,43 @@ def sending(what: signal.Signals) -> Callable[[int], None]:
     return lambda pid: os.kill(pid, what)
 
 
-def freeze(pid: int, journal: Path) -> None:
-    """Stop a process at a moment at which it does not hold the journal's write lock, which nobody could take then."""
-    with closing(sqlite3.connect(journal / "journal.db", timeout=0, isolation_level=None)) as database:
-        while True:
-            os.kill(pid, signal.SIGSTOP)
-            try:
-                database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                os.kill(pid, signal.SIGCONT)
-            else:
-                database.execute("ROLLBACK")
-                return
+def freeze(pid: int, job: Job) -> None:
+    """Stop a process at a moment at which it holds no lock of the journal, which nobody could take then."""
+    is_free = _is_free_there if job.shared else _is_free
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        if is_free(job):
+            return
+        os.kill(pid, signal.SIGCONT)
 
 
-def end_leases(journal: Path) -> None:
+def _is_free(job: Job) -> bool:
+    """Return whether the write lock of a journal in a file can be had."""
+    with closing(sqlite3.connect(job.folder / "journal.db", timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        database.execute("ROLLBACK")
+        return True
+
+
+def _is_free_there(job: Job) -> bool:
+    """Return whether nobody else has a transaction open in a shared journal."""
+    others = "pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+    return queried(job, f"SELECT 1 FROM pg_stat_activity WHERE {others} AND state <> 'idle'") == []
+
+
+def end_leases(job: Job) -> None:
     """Make it as if the time of all claims had run out."""
-    with closing(sqlite3.connect(journal / "journal.db")) as database, database:
-        database.execute("UPDATE deliveries SET lease_until = '2020-01-01T00:00:00.000000Z' WHERE state = 'claimed'")
+    changed(job, "UPDATE deliveries SET lease_until = '2020-01-01T00:00:00.000000Z' WHERE state = 'claimed'")
 
 
 @pytest.mark.parametrize("phase", ["arrived", "handled"])
-def test_a_drain_may_die_at_any_request(
-    server: RunningServer, fork_server: ForkServer, tmp_path: Path, phase: str
-) -> None:
+def test_a_drain_may_die_at_any_request(recorded: Recorded, fork_server: ForkServer, phase: str) -> None:
     number, killed = 1, True
     while killed:
-        with journal_and_network(server, tmp_path / str(number), f"{phase}-{number}") as (job, between):
+        with recorded(f"{phase}-{number}") as (job, between):
             victims = ambush(between, number, phase, sending(signal.SIGKILL))
             pid = fork_server.start(job)
             victims.put(pid)
@@ -115,20 +137,22 @@ def test_a_drain_may_die_at_any_request(
 
 
 def test_a_drain_may_die_after_any_request_for_what_is_wanted(
-    server: RunningServer, fork_server: ForkServer, tmp_path: Path
+    recorded: Recorded, server: RunningServer, fork_server: ForkServer
 ) -> None:
     """One journal is enough: each round wants something new, and its drain dies one request later."""
-    with journal_and_network(server, tmp_path / "run", "wanted") as (job, between):
+    with recorded("wanted") as (job, between):
         assert drain(job).exit_code == ALL_DELIVERED
-        with journal.open(job.folder) as opened:
+        with journal.open(job.recorded) as opened:
             [run] = recorded_runs(opened.begin)
         [model] = Api(server.url, KEY).get("/api/models/local/wanted")["models"]
         place = f"/api/models/local/wanted/{model['model']}"
         number, killed = 0, True
         while killed:
             number += 1
-            intents.describe(run.id, description=f"seen {number}", tags=[f"tag {number}"], journal=job.folder)
-            intents.convert(run.id, "onnx", args={"imgsz": 32 * number}, journal=job.folder)
+            intents.describe(run.id, description=f"seen {number}", tags=[f"tag {number}"], journal=job.recorded)
+            intents.convert(run.id, "onnx", args={"imgsz": 32 * number}, journal=job.recorded)
+            if job.shared:
+                collect(job)
             victims = ambush(between, between.requests + number, "handled", sending(signal.SIGKILL))
             pid = fork_server.start(job)
             victims.put(pid)
@@ -142,35 +166,36 @@ def test_a_drain_may_die_after_any_request_for_what_is_wanted(
         assert number > 5
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize(("limit", "file"), [(12, ".py"), (100, "delivery/run_routing.py")])
-def test_a_drain_may_die_before_any_line(limit: int, file: str, tmp_path: Path) -> None:
+def test_a_drain_may_die_before_any_line(limit: int, file: str, databases: Databases | None, tmp_path: Path) -> None:
     tally = NetworkTally()
-    for one in drain_steps.run(tmp_path, limit, file):
+    for one in drain_steps.run(tmp_path, limit, file, databases):
         tally.add(one)
     assert (tally.lost, tally.damaged) == (0, 0), tally.notes
     assert tally.rounds > 10
     assert tally.kills > tally.rounds / 2
 
 
-def test_a_stopped_drain_leaves_nothing_claimed(server: RunningServer, fork_server: ForkServer, tmp_path: Path) -> None:
-    with journal_and_network(server, tmp_path / "run", "stopped") as (job, between):
+def test_a_stopped_drain_leaves_nothing_claimed(recorded: Recorded, fork_server: ForkServer) -> None:
+    with recorded("stopped") as (job, between):
         stopped = ambush(between, 3, "arrived", sending(signal.SIGTERM))
         pid = fork_server.start(job)
         stopped.put(pid)
         assert fork_server.wait(pid) == WORK_REMAINS
         query = "SELECT count(*) FROM deliveries WHERE state = 'claimed' OR (attempts > 0 AND state = 'pending')"
-        assert rows(job.folder, query) == [(0,)]
+        assert queried(job, query) == [(0,)]
         assert drain(job).exit_code == ALL_DELIVERED
 
 
 def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
-    server: RunningServer, fork_server: ForkServer, tmp_path: Path
+    recorded: Recorded, fork_server: ForkServer
 ) -> None:
-    with journal_and_network(server, tmp_path / "run", "frozen") as (job, between):
-        unlocked, stands = replace(job, unlocked=True), Event()
+    with recorded("frozen") as (job, between):
+        unlocked, stands = replace(job, unlocked=True, timing=PATIENT), Event()
 
         def strike(pid: int) -> None:
-            freeze(pid, job.folder)
+            freeze(pid, job)
             stands.set()
 
         stopped = ambush(between, 1, "handled", strike)
@@ -179,11 +204,27 @@ def test_a_frozen_drain_is_overtaken_and_harms_nothing_when_it_goes_on(
         assert stands.wait(60)  # else the first request might be another drain's
         try:
             assert fork_server.wait(fork_server.start(unlocked)) == WORK_REMAINS
-            end_leases(job.folder)
+            end_leases(job)
             assert fork_server.wait(fork_server.start(unlocked)) == ALL_DELIVERED
-            before = rows(job.folder, "SELECT id, state, receipt FROM deliveries")
+            before = queried(job, "SELECT id, state, receipt FROM deliveries")
         finally:
             os.kill(frozen, signal.SIGCONT)
         assert fork_server.wait(frozen) == ALL_DELIVERED
-        assert rows(job.folder, "SELECT id, state, receipt FROM deliveries") == before
-        assert rows(job.folder, "SELECT max(fence) FROM deliveries WHERE kind = 'training_started'") == [(2,)]
+        assert queried(job, "SELECT id, state, receipt FROM deliveries") == before
+        assert queried(job, "SELECT max(fence) FROM deliveries WHERE kind = 'training_started'") == [(2,)]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_the_server_of_a_shared_journal_may_die_at_any_request(
+    recorded: Recorded, server_of_databases: Databases, fork_server: ForkServer
+) -> None:
+    """It is started again at once, and the drain that was at work goes on."""
+    number, is_struck = 1, True
+    while is_struck:
+        with recorded(f"restarted-{number}") as (job, between):
+            struck = ambush(between, number, "handled", lambda _: server_of_databases.kill())
+            struck.put(0)
+            assert fork_server.wait(fork_server.start(job)) == ALL_DELIVERED
+            is_struck = struck.empty()
+        number += 5
+    assert number > 10

@@ -7,25 +7,13 @@ from importlib.util import find_spec
 from itertools import count
 
 import pytest
-from support.journals import ENGINES, Engine, give_back_databases
+from support.engines import engine, pytest_generate_tests
 from support.object_storage import BUCKET, object_storage, weed
 from support.wants import not_here
 
+__all__ = ["bucket", "engine", "object_server", "pytest_generate_tests"]
+
 _number = count()
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module that has `ON_BOTH_ENGINES` on both, unless one names its engine."""
-    named = any("engine" in marker.args[0] for marker in metafunc.definition.iter_markers("parametrize"))
-    if "engine" in metafunc.fixturenames and hasattr(metafunc.module, "ON_BOTH_ENGINES") and not named:
-        metafunc.parametrize("engine", ENGINES, indirect=True)
-
-
-@pytest.fixture
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """What holds the journal."""
-    yield getattr(request, "param", "sqlite")
-    give_back_databases()
 
 
 @pytest.fixture(scope="module")
