@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner
-from support.journals import rows
+from support.asking import asked
+from support.journals import IN_A_FILE, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, in_front_of, scripted_server
@@ -23,6 +24,7 @@ from uploader.errors import SettingsError
 from uploader.intents import Wanted, upload_dataset
 from uploader.server.running import RunningServer, running
 
+ON_BOTH_ENGINES = True
 QUICK = Timing(first_wait=0.01, shortest_wait=0.01)
 
 
@@ -46,7 +48,8 @@ def listed(folder: Path, *images: str, name: str = "cars.ndjson", note: str = ""
 
 
 def want(journals: Recordings, file: Path, **options: Any) -> Wanted:
-    return upload_dataset("train", file, journal=journals.journal.path, **options)
+    with asked(journals) as folder:
+        return upload_dataset("train", file, journal=folder, **options)
 
 
 def images(api: Api, name: str = "cars") -> dict[str, str]:
@@ -68,16 +71,17 @@ def dead(journals: Recordings) -> list[str]:
 
 def test_it_is_uploaded_by_the_drain_and_named_by_the_model(journals: Recordings, api: Api, tmp_path: Path) -> None:
     journals.whole()
-    command = ["dataset", "train", str(listed(tmp_path, "a.png", "b.png")), "--journal", str(journals.journal.path)]
     for _ in range(2):  # said twice
-        result = CliRunner().invoke(main, command)
+        with asked(journals) as folder:
+            command = ["dataset", "train", str(listed(tmp_path, "a.png", "b.png")), "--journal", str(folder)]
+            result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert journals.drain(api.url).exit_code == 0
     assert [*images(api)] == ["a.png", "b.png"]
     assert {name: named(api)[name] for name in ("owner", "dataset", "version")} == {
         "owner": "local", "dataset": "cars", "version": 1,
     }  # fmt: skip
-    shown = CliRunner().invoke(main, ["show", "train", "--journal", str(journals.journal.path)]).output
+    shown = CliRunner().invoke(main, ["show", "train", "--journal", str(journals.journal.place)]).output
     assert "dataset cars" in shown
 
 
@@ -148,23 +152,24 @@ def test_it_is_uploaded_once_however_long_it_is_taken_in(
     marker = server.data / "datasets" / "local" / "cars.processing"
     marker.parent.mkdir(parents=True)
     marker.touch()
-    behind, done, asked = in_front_of(api.url), [], []
+    behind, done, polled = in_front_of(api.url), [], []
 
     def script(request: Request) -> Reply:
         if request.path.endswith("/ingest"):
             done.append(request)
         elif done and request.method == "GET" and request.path.endswith("/datasets/local/cars"):
-            asked.append(request)
-            if len(asked) == 3:
+            polled.append(request)
+            if len(polled) == 3:
                 marker.unlink()
         return behind(request)
 
     with scripted_server(script) as between:
         assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 0
-    assert (len(done), len(asked)) == (1, 3)
+    assert (len(done), len(polled)) == (1, 3)
     assert named(api)["version"] == 1
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("content", [None, b"other"])
 def test_a_file_that_is_gone_or_another_one_is_named(
     journals: Recordings, api: Api, tmp_path: Path, content: bytes | None
@@ -194,7 +199,7 @@ def test_dead_letters_are_listed_each_with_its_own_reason(journals: Recordings, 
     changed.write_text("other", "utf-8")
     gone.unlink()
     assert journals.drain(api.url).exit_code == 4
-    shown = CliRunner().invoke(main, ["status", "train", "--journal", str(journals.journal.path)]).output
+    shown = CliRunner().invoke(main, ["status", "train", "--journal", str(journals.journal.place)]).output
     told = " ".join(shown.split())
     assert re.search(rf"\(dataset\): {changed} is not what it was: the file \w+ has 5 bytes instead of", told), shown
     assert re.search(rf"; \d+ \(dataset\): the dataset's file {gone} is not there", told), shown
@@ -231,6 +236,7 @@ def test_what_the_storage_signed_is_sent_along(journals: Recordings, api: Api, t
     assert sent == ["0"]
 
 
+@IN_A_FILE
 def test_what_is_no_file_for_a_dataset_is_refused_at_once(journals: Recordings, tmp_path: Path) -> None:
     journals.whole()
     (tmp_path / "folder").mkdir()

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.journals import rows
+from support.asking import asked
+from support.journals import IN_A_FILE, rows
 from support.platform_api import Api
 from support.recordings import KEY, Recordings
 from support.scripted_server import Reply, Request, ScriptedServer, in_front_of, received, scripted_server
@@ -22,6 +23,7 @@ from uploader.platforms.planned_intents import AFTER_TRAINING
 from uploader.platforms.ultralytics.carrying_out import PATIENCE
 from uploader.server.running import running
 
+ON_BOTH_ENGINES = True
 QUICK = Timing(first_wait=0.01, shortest_wait=0.01)
 INTENTS = "('model_detail', 'conversion')"
 
@@ -33,11 +35,17 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
 
 def want(journals: Recordings, **details: Any) -> Wanted:
-    return describe("train", journal=journals.journal.path, **details)
+    with asked(journals) as folder:
+        return describe("train", journal=folder, **details)
 
 
-def command(journals: Recordings, *arguments: str) -> str:
-    result = CliRunner().invoke(main, [*arguments, "--journal", str(journals.journal.path)])
+def order(journals: Recordings, **options: Any) -> Wanted:
+    with asked(journals) as folder:
+        return convert("train", "onnx", journal=folder, **options)
+
+
+def command(folder: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(main, [*arguments, "--journal", str(folder)])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -60,20 +68,21 @@ def edits(server: ScriptedServer) -> list[Any]:
 
 def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordings, api: Api) -> None:
     journals.whole()
-    told = command(journals, "describe", "train", "--description", "Night shift", "--license", "MIT", "--tag", "night")
-    assert "sets description, license, tags of demo/train" in told
-    assert "orders a conversion into onnx half=true imgsz=96 of" in command(
-        journals, "convert", "latest", "onnx", "imgsz=96", "half=True"
-    )
-    assert "asked for" in (shown := command(journals, "show", "train"))
+    wanted = ["--description", "Night shift", "--license", "MIT", "--tag", "night"]
+    with asked(journals) as folder:
+        assert "sets description, license, tags of demo/train" in command(folder, "describe", "train", *wanted)
+        ordered = command(folder, "convert", "latest", "onnx", "imgsz=96", "half=True")
+    assert "orders a conversion into onnx half=true imgsz=96 of" in ordered
+    place = journals.journal.place
+    assert "asked for" in (shown := command(place, "show", "train"))
     assert shown.count("not planned yet") >= 4
     assert journals.drain(api.url).exit_code == 0
     model = api.model()
     assert (model["description"], model["license"], model["metadata"]["tags"]) == ("Night shift", "MIT", ["night"])
-    [ordered] = exports(api)
-    assert (ordered["format"], ordered["args"]) == ("onnx", {"imgsz": 96, "half": True})
-    asked = json.loads(command(journals, "show", "train", "--json"))["intents"]
-    assert [(each["kind"], each["key"], [*each["deliveries"].values()]) for each in asked] == [
+    [made] = exports(api)
+    assert (made["format"], made["args"]) == ("onnx", {"imgsz": 96, "half": True})
+    shown_intents = json.loads(command(place, "show", "train", "--json"))["intents"]
+    assert [(each["kind"], each["key"], [*each["deliveries"].values()]) for each in shown_intents] == [
         ("model_detail", "description", ["delivered"]),
         ("model_detail", "license", ["delivered"]),
         ("model_detail", "tags", ["delivered"]),
@@ -86,10 +95,10 @@ def test_what_is_wanted_offline_is_done_by_the_drain_and_shown(journals: Recordi
 def test_it_waits_for_the_run_and_for_what_was_wanted_before(journals: Recordings, server: ScriptedServer) -> None:
     journals.whole()
     want(journals, description="x")
-    convert("train", "onnx", journal=journals.journal.path)
+    order(journals)
     journals.drain(server.url)
-    order = rows(journals.journal.path, "SELECT kind FROM deliveries ORDER BY stage, id")
-    assert [kind for (kind,) in order[-3:]] == ["training_complete", "model_detail", "conversion"]
+    planned = rows(journals.journal.path, "SELECT kind FROM deliveries ORDER BY stage, id")
+    assert [kind for (kind,) in planned[-3:]] == ["training_complete", "model_detail", "conversion"]
     assert rows(journals.journal.path, "SELECT max(stage) FROM targets")[0][0] < AFTER_TRAINING
 
 
@@ -100,7 +109,7 @@ def test_the_same_twice_is_done_once_and_the_newest_alone_is_sent(journals: Reco
     assert (again.new, again.known) == (("license",), ("description",))
     want(journals, description="second")
     for _ in range(2):
-        convert("train", "onnx", journal=journals.journal.path)
+        order(journals)
     with scripted_server(in_front_of(api.url)) as between:
         assert journals.drain(between.url).exit_code == 0
         assert edits(between) == [{"license": "MIT"}, {"description": "second"}]
@@ -111,9 +120,10 @@ def test_the_same_twice_is_done_once_and_the_newest_alone_is_sent(journals: Reco
         assert api.model()["description"] == "first"
 
 
+@IN_A_FILE  # a node orders again where it has trained further
 def test_after_further_training_the_same_conversion_is_ordered_again(journals: Recordings, api: Api) -> None:
     training = journals.whole()
-    convert("train", "onnx", journal=journals.journal.path)
+    order(journals)
     assert journals.drain(api.url).exit_code == 0
     resumed = journals.begin(run_id=training.run.id)
     resumed.started(epochs=4)
@@ -121,7 +131,7 @@ def test_after_further_training_the_same_conversion_is_ordered_again(journals: R
     resumed.checkpoint(b"better")
     resumed.complete()
     resumed.end()
-    assert convert("train", "onnx", journal=journals.journal.path).new == ("onnx",)
+    assert order(journals).new == ("onnx",)
     assert journals.drain(api.url).exit_code == 0
     assert len(exports(api)) == 2
 
@@ -130,7 +140,7 @@ def test_a_conversion_waits_for_the_end_of_the_training(journals: Recordings, ap
     training = journals.begin()
     training.started(epochs=1)
     training.epoch(0)
-    convert("train", "onnx", journal=journals.journal.path)
+    order(journals)
     want(journals, description="still running")
     assert journals.drain(api.url).exit_code == 3
     assert api.model()["status"] == "running"
@@ -156,14 +166,15 @@ def test_what_is_wanted_never_keeps_the_training_waiting(journals: Recordings, s
     assert [body["event"] for body in server.bodies("metrics")][-2:] == ["epoch_end", "training_complete"]
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("is_handled", [True, False])
 def test_conversions_that_differ_in_their_arguments_are_all_ordered(
     journals: Recordings, tmp_path: Path, is_handled: bool
 ) -> None:
     journals.whole()
     for args in ({"imgsz": 640}, {"imgsz": 320, "half": True}, {}):
-        convert("train", "onnx", args=args, journal=journals.journal.path)
-    again = convert("train", "onnx", args={"half": True, "imgsz": 320}, journal=journals.journal.path)
+        order(journals, args=args)
+    again = order(journals, args={"half": True, "imgsz": 320})
     assert (again.new, again.known) == ((), ("onnx half=true imgsz=320",))
     lost: list[bytes] = []
     with running(tmp_path / "platform", api_key=KEY, idempotency=False) as platform:
@@ -184,10 +195,11 @@ def test_conversions_that_differ_in_their_arguments_are_all_ordered(
     assert sorted(ordered, key=len) == [{}, {"imgsz": 640}, {"half": True, "imgsz": 320}]
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("idempotency", [True, False])
 def test_an_answer_that_is_lost_orders_nothing_twice(journals: Recordings, tmp_path: Path, idempotency: bool) -> None:
     journals.whole()
-    convert("train", "onnx", journal=journals.journal.path)
+    order(journals)
     want(journals, tags=["a", "b"])
     lost: list[str] = []
     with running(tmp_path / "platform", api_key=KEY, idempotency=idempotency) as platform:
@@ -231,6 +243,7 @@ def test_a_wrong_key_keeps_it(journals: Recordings, api: Api) -> None:
     assert api.model()["description"] == "x"
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize(
     ("reply", "attempts"),
     [
@@ -245,7 +258,7 @@ def test_a_platform_without_such_an_endpoint_refuses_it_for_good(
     journals: Recordings, api: Api, reply: Reply, attempts: int
 ) -> None:
     journals.whole()
-    convert("train", "onnx", journal=journals.journal.path)
+    order(journals)
     behind = in_front_of(api.url)
     with scripted_server(lambda one: reply if "/exports" in one.path else behind(one)) as between:
         assert journals.drain(between.url, timing=QUICK, max_time=600.0).exit_code == 4
@@ -266,6 +279,7 @@ def test_hub_refuses_what_it_has_no_place_for_and_takes_the_rest(journals: Recor
     assert [(kind, "HUB does nothing of this kind" in why) for kind, why in dead] == [("model_detail", True)]
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
@@ -284,6 +298,7 @@ def test_what_no_platform_takes_is_refused_at_once(journals: Recordings, wanted:
     assert rows(journals.journal.path, f"SELECT 1 FROM events WHERE kind IN {INTENTS}") == []
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(
     ("argument", "why"),
     [
@@ -307,6 +322,7 @@ def test_arguments_that_no_conversion_takes_are_refused_and_not_repeated(
     assert rows(journals.journal.path, f"SELECT 1 FROM events WHERE kind IN {INTENTS}") == []
 
 
+@IN_A_FILE
 def test_arguments_as_upstream_documents_them_are_taken(journals: Recordings) -> None:
     journals.whole()
     args = {"imgsz": [640, 480], "quantize": "w8a16", "workspace": 4, "data": "coco8.yaml", "nms": None, "conf": 0.2}
@@ -314,12 +330,14 @@ def test_arguments_as_upstream_documents_them_are_taken(journals: Recordings) ->
     assert key.startswith('engine conf=0.2 data="coco8.yaml" imgsz=[640, 480]')
 
 
+@IN_A_FILE
 def test_a_text_is_one_tag(journals: Recordings) -> None:
     journals.whole()
     want(journals, tags="night")
     assert rows(journals.journal.path, "SELECT payload FROM events WHERE key = 'tags'") == [('{"tags":["night"]}',)]
 
 
+@IN_A_FILE
 def test_a_run_that_nobody_knows_gets_nothing(journals: Recordings) -> None:
     journals.whole()
     result = CliRunner().invoke(
@@ -328,6 +346,7 @@ def test_a_run_that_nobody_knows_gets_nothing(journals: Recordings) -> None:
     assert (result.exit_code, "fits no run" in result.output) == (2, True)
 
 
+@IN_A_FILE
 @pytest.mark.parametrize(
     "text",
     [
@@ -355,6 +374,7 @@ def test_a_secret_in_what_is_wanted_is_refused_and_not_repeated(
     ]
 
 
+@IN_A_FILE
 def test_what_only_speaks_of_keys_is_taken(journals: Recordings) -> None:
     journals.whole()
     text = "Tokens of the key-point head; the secret is patience. Passwords: none; see https://example.org/a?b=c#d"

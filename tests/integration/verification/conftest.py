@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.journals import Engine
 from support.recordings import KEY, Recordings, recordings
 
 from uploader.server.running import RunningServer, running
@@ -15,8 +16,8 @@ def _no_stray_fallback_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @pytest.fixture
-def journals(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "journal") as opened:
+def journals(tmp_path: Path, engine: Engine) -> Iterator[Recordings]:
+    with recordings(tmp_path / "journal", engine) as opened:
         yield opened
 
 

@@ -11,6 +11,7 @@ from journal.evaluations import SAID
 from journal.kinds import EPOCH
 from uploader.server.running import RunningServer
 
+ON_BOTH_ENGINES = True
 SCORE = {"metrics/acc": 0.5}
 
 

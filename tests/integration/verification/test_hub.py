@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from support.journals import change
 from support.recordings import Recordings
 from support.scripted_server import Reply, scripted_server
 from support.verified import said, trained, verified
@@ -13,6 +14,7 @@ from support.verified import said, trained, verified
 from uploader.server.running import RunningServer
 from uploader.verification.runs import send_again
 
+ON_BOTH_ENGINES = True
 CHANGES = {
     "epoch 2": "DELETE FROM hub_epochs WHERE epoch = 1",
     "epoch 3": "UPDATE hub_epochs SET metrics = json_set(metrics, '$.\"train/box_loss\"', 7) WHERE epoch = 2",
@@ -27,7 +29,7 @@ def at(journals: Recordings, server: RunningServer) -> Recordings:
     return journals
 
 
-def change(server: RunningServer, statement: str) -> None:
+def harm(server: RunningServer, statement: str) -> None:
     with closing(sqlite3.connect(server.data / "platform.db", timeout=100)) as store:
         store.execute("PRAGMA foreign_keys=ON")
         assert store.execute(statement).rowcount
@@ -39,7 +41,7 @@ def test_what_is_lost_is_found_and_sent_again(at: Recordings, server: RunningSer
     assert (said(clean), clean.is_right) == ([], True)
     assert clean.counts["proven"] == 1 + 4 + 1 + 1  # the model, its epochs, its weights, its end
     for statement in CHANGES.values():
-        change(server, statement)
+        harm(server, statement)
     [found] = verified(at, "", hub=server.url)
     assert {item for item, _, _ in said(found)} == {*CHANGES, "completion"}
     send_again(at.journal, found)
@@ -62,13 +64,13 @@ def test_a_resumed_run_keeps_the_model_that_it_began_with(journals: Recordings, 
     assert journals.drain("", hub=server.url).exit_code == 0
     [found] = verified(journals, "", hub=server.url, deep=True)
     assert (said(found), found.counts["proven"]) == ([], 5)
-    change(server, "UPDATE hub_models SET meta = json_set(meta, '$.name', 'another')")
+    harm(server, "UPDATE hub_models SET meta = json_set(meta, '$.name', 'another')")
     [changed] = verified(journals, "", hub=server.url)
     assert [(item, word) for item, word, _ in said(changed)] == [("registration", "different")]
 
 
 def test_a_model_that_is_gone_is_made_again(at: Recordings, server: RunningServer) -> None:
-    change(server, "DELETE FROM hub_models")
+    harm(server, "DELETE FROM hub_models")
     [found] = verified(at, "", hub=server.url)
     assert {word for _, word, _ in said(found)} == {"missing"}
     send_again(at.journal, found)
@@ -92,8 +94,7 @@ def test_what_its_api_does_not_tell_is_said(at: Recordings, server: RunningServe
         return Reply(body={"success": True, "data": data})
 
     with scripted_server(answer) as scripted:
-        with at.journal.begin() as connection:
-            connection.exec_driver_sql("UPDATE destinations SET base_url = ?", (scripted.url,))
+        change(at.journal.path, "UPDATE destinations SET base_url = ?", scripted.url)
         [found] = verified(at, "", hub=scripted.url)
     assert {(item, word) for item, word, _ in said(found)} == {
         *(("epoch " + str(number), "unreadable") for number in range(1, 5)),

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from soaks import planted
-from support.journals import rows
+from support.journals import IN_A_FILE, change, rows
 from support.recordings import KEY, Recordings
 from support.settings import settings
 from support.verified import said, trained, verified
@@ -19,6 +19,8 @@ from uploader.platforms.reading_back import Shown
 from uploader.server.running import RunningServer
 from uploader.verification.runs import chosen_targets, send_again
 from uploader.verification.verifying import Verifier
+
+ON_BOTH_ENGINES = True
 
 
 class Interrupted:
@@ -93,12 +95,8 @@ def test_a_dead_letter_is_sent_again_and_what_was_dropped_is_not(journals: Recor
     [one] = verified(journals, server.url)
     for epoch, state in ((1, "dead"), (2, "dropped")):
         assert planted.plant(server.data, str(one.target.ids["modelId"]), f"epoch {epoch} is lost", 1)
-        with journals.journal.begin() as connection:
-            connection.exec_driver_sql(
-                "UPDATE deliveries SET state = ?, last_error = '422: no' WHERE kind = 'epoch_end' "
-                "AND json_extract(body, '$.epoch') = ?",
-                (state, epoch),
-            )
+        refused = "UPDATE deliveries SET state = ?, last_error = '422: no' WHERE kind = 'epoch_end'"
+        change(journals.journal.path, f"{refused} AND CAST(json_extract(body, '$.epoch') AS BIGINT) = ?", state, epoch)
     [found] = verified(journals, server.url)
     assert [(item, word) for item, word, _ in said(found)] == [("epoch 2", "missing"), ("epoch 3", "missing")]
     assert ["422: no" in why for _, _, why in said(found)] == [True, True]
@@ -109,6 +107,7 @@ def test_a_dead_letter_is_sent_again_and_what_was_dropped_is_not(journals: Recor
     assert [item for item, _, _ in said(again)] == ["epoch 3"]
 
 
+@IN_A_FILE
 def test_what_the_journal_has_not_taken_in_is_missing(
     journals: Recordings, server: RunningServer, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from uploader.server.running import RunningServer
 from uploader.verification.runs import send_again
 from uploader.verification.verifying import Verified
 
+ON_BOTH_ENGINES = True
 UNDISTURBED = ("left alone", "left alone too")
 
 
@@ -40,6 +41,7 @@ def counted(server: RunningServer) -> list[int]:
         return [store.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
 
 
+@pytest.mark.once_on_postgres
 def test_each_difference_is_found_and_put_right(journals: Recordings, server: RunningServer, url: str) -> None:
     names = [*planted.PLANTS, *UNDISTURBED]
     for name in names:
@@ -97,6 +99,7 @@ def test_times_are_compared_where_the_platform_keeps_what_it_is_told(
     assert said(verified(journals, url)[0]) == []
 
 
+@pytest.mark.once_on_postgres
 @pytest.mark.parametrize("is_cancelled", [False, True])
 @pytest.mark.parametrize("names_sessions", [False, True])
 def test_a_changed_registration_is_put_right_in_its_model(

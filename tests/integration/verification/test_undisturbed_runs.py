@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import pytest
 import requests
 from soaks.public_shapes import public_platform
-from support.journals import rows
+from support.journals import change, rows
 from support.recordings import KEY, Recordings, Training
 from support.verified import said, trained, verified
 
 from uploader.server.running import RunningServer
 from uploader.verification.runs import send_again
+
+ON_BOTH_ENGINES = True
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,9 @@ def salvaged_over_more_digits(at: At) -> None:
     training.started()
     training.event("epoch_end", {"epoch": 0, "metrics": {"train/loss": 0.123456789, "val/loss": 0.5}}, "0")
     at.drain_meanwhile()
-    with at.journals.journal.begin() as connection:
-        for table in ("deliveries", "events"):
-            query = f"DELETE FROM {table} WHERE kind = 'epoch_end' AND run_id = ?"
-            connection.exec_driver_sql(query, (training.run.id,))
+    for table in ("deliveries", "events"):
+        query = f"DELETE FROM {table} WHERE kind = 'epoch_end' AND run_id = ?"
+        change(at.journals.journal.path, query, training.run.id)
     rounded = {"epoch": 0, "metrics": {"train/loss": 0.123457, "val/loss": 0.5}, "source": "results.csv"}
     training.event("epoch_end", rounded, "0")
 
@@ -183,6 +184,7 @@ SCENARIOS: list[Callable[[At], object]] = [
 ]
 
 
+@pytest.mark.once_on_postgres
 def test_nothing_is_said_of_them(at: At) -> None:
     for record in SCENARIOS:
         record(at)
@@ -194,6 +196,7 @@ def test_nothing_is_said_of_them(at: At) -> None:
     }
 
 
+@pytest.mark.once_on_postgres
 def test_a_run_whose_console_was_watched_is_sent_again_without_its_text_twice(at: At) -> None:
     """Joined otherwise than before, chunks would stand beside those that they contain."""
     training = at.journals.begin()

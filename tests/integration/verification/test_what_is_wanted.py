@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from soaks.public_shapes import public_platform
+from support.asking import asked
+from support.journals import IN_A_FILE
 from support.recordings import Recordings
 from support.verified import said, trained, verified
 
@@ -20,6 +22,7 @@ from uploader.server.running import RunningServer
 from uploader.verification.runs import send_again
 from uploader.verification.verifying import Verified
 
+ON_BOTH_ENGINES = True
 IMAGE = {"name": "prediction", "step": 1, "form": "image", "mime": "image/png", "data": "aW1hZ2U="}
 PLOT = {"name": "recall é", "step": 2, "form": "plot", "x": [0.0, 1.0], "y": {"recall": [0.5, None]}}
 LOGGED, DRAWN = "image or plot 'prediction' of step 1", "image or plot 'recall é' of step 2"
@@ -89,10 +92,10 @@ def wanted(journals: Recordings, folder: Path) -> None:
 
 
 def wanted_beside(journals: Recordings, folder: Path) -> None:
-    place = journals.journal.path
-    describe("train", description="night", license="AGPL-3.0", tags=["a", "b"], journal=place)
-    convert("train", "onnx", args={"imgsz": 640}, journal=place)
-    upload_dataset("train", listed(folder / "cars.ndjson"), journal=place)
+    with asked(journals) as place:
+        describe("train", description="night", license="AGPL-3.0", tags=["a", "b"], journal=place)
+        convert("train", "onnx", args={"imgsz": 640}, journal=place)
+        upload_dataset("train", listed(folder / "cars.ndjson"), journal=place)
 
 
 def found(journals: Recordings, url: str) -> Verified:
@@ -110,6 +113,7 @@ def url(request: pytest.FixtureRequest, server: RunningServer) -> Iterator[str]:
             yield public.url
 
 
+@pytest.mark.once_on_postgres
 def test_each_difference_is_found_and_put_right(
     journals: Recordings, server: RunningServer, url: str, tmp_path: Path
 ) -> None:
@@ -143,6 +147,7 @@ def test_what_waits_is_not_there_yet(journals: Recordings, server: RunningServer
     assert one.waits == len(said(one)) == 6
 
 
+@IN_A_FILE  # a node asks again where it has trained further
 def test_an_older_order_is_no_proof_of_one_after_further_training(journals: Recordings, server: RunningServer) -> None:
     training = trained(journals)
     convert("train", "onnx", journal=journals.journal.path)
@@ -163,7 +168,8 @@ def test_a_dataset_that_is_uploaded_again_does_not_take_the_place_of_a_later_one
 ) -> None:
     trained(journals)
     for name in ("cars", "trucks"):
-        upload_dataset("train", listed(tmp_path / f"{name}.ndjson"), journal=journals.journal.path)
+        with asked(journals) as place:
+            upload_dataset("train", listed(tmp_path / f"{name}.ndjson"), journal=place)
     assert journals.drain(server.url).exit_code == 0
     with closing(sqlite3.connect(server.data / "platform.db")) as store, store:
         _lost_dataset(server.data, store)

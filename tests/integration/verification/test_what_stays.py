@@ -19,6 +19,7 @@ from uploader.server.running import RunningServer
 from uploader.verification.runs import send_again
 from uploader.verification.verifying import Verified
 
+ON_BOTH_ENGINES = True
 UNCHANGED = "; it was sent again, and that has not changed it"
 
 
