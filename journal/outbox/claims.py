@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -31,7 +32,7 @@ from sqlalchemy import (
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
 from journal.outbox.announcements import Announcement, announce
-from journal.outbox.due import due, timely, waiting
+from journal.outbox.due import due, ready, timely, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
 from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
@@ -177,20 +178,16 @@ class Claims:
     ) -> dict[Lane, datetime]:
         """Return the earliest time at which `take` would find something pending, for each lane that has anything.
 
-        It may be past.
+        It may be past, and then stands for any other that is.
         """
-        values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids, **plausible_times.values(now)}
         spacing = timedelta(seconds=upload_spacing_seconds)
+        values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
+        values |= plausible_times.values(now, spaced_before=-spacing)
         with self._begin(read_only=True) as connection:
             values["live_sessions"] = live(connection, now).sessions
-            found = {
-                lane: [
-                    _due_at(row, spacing, values["latest_now"])
-                    for row in connection.execute(waiting(lane, run_ids is not None), values)
-                ]
-                for lane in LANES
-            }
-        return {lane: min(times) for lane, times in found.items() if times}
+            found = {lane: _awaited(connection, lane, values) for lane in LANES}
+        due_at = partial(_due_at, spacing=spacing, believed=values["latest_now"])
+        return {lane: min(map(due_at, rows)) for lane, rows in found.items() if rows}
 
     def held_elsewhere(
         self, destination_id: int, *, owner: str, run_ids: Sequence[str] | None = None
@@ -295,6 +292,15 @@ def _fitting(rows: Iterable[Row[Any]], max_bytes: int | None) -> list[int]:
             break
         chosen.append(row.id)
     return chosen
+
+
+def _awaited(connection: Connection, lane: Lane, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """Return one of the deliveries that are ready; where none is, those of which one will be the first."""
+    some_runs = values["run_ids"] is not None
+    return (
+        connection.execute(ready(lane, some_runs), values).all()
+        or connection.execute(waiting(lane, some_runs), values).all()
+    )
 
 
 def _due_at(upload: Row[Any], spacing: timedelta, believed: str) -> datetime:

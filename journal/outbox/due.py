@@ -48,7 +48,7 @@ def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[
     is_live = _D.c.run_id.in_(bindparam("live_runs", expanding=True))
     query = query.add_columns(size).where(timely(), is_live if queue == "live" else ~is_live)
     if lane == "upload":
-        query = query.where(or_(~_is_spaced(), plausible_times.has_come(_T.c.last_upload_at, "spaced_before")))
+        query = query.where(_is_far_enough())
     order = [_D.c.attempts, _D.c.id] if least_tried else [_D.c.id]
     query = query.where(_T.c.state != "new").order_by(*order).limit(bindparam("limit"))
     # An upload's target is changed with it, and planning changes a target before its deliveries.
@@ -64,13 +64,36 @@ def timely() -> ColumnElement[bool]:
 
 
 @cache
-def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for when pending deliveries are due: of messages the first, of uploads each."""
-    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
-    attempt = plausible_times.next_attempt().label("next_attempt_at")
+def ready(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for one pending delivery that may be sent at `now`, the first that is met."""
+    query = _waiting(lane, some_runs).where(plausible_times.attempt_is_due())
     if lane == "upload":
-        return query.with_only_columns(attempt, _T.c.last_upload_at, _is_spaced().label("spaced"))
-    return query.with_only_columns(attempt, _T.c.last_upload_at, false().label("spaced")).order_by(attempt).limit(1)
+        query = query.where(_is_far_enough())
+    return query.order_by(_D.c.run_id, _D.c.stage).limit(1)  # as `ix_deliveries_open` has them
+
+
+@cache
+def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
+    """Return the statement for when pending deliveries are due where none is ready: of uploads each, of messages the first.
+
+    A message that is due and not ready waits for others, so only those that are not due are looked at.
+    """
+    query = _waiting(lane, some_runs)
+    if lane == "upload":
+        return query
+    return query.where(~plausible_times.attempt_is_due()).order_by(_D.c.next_attempt_at).limit(1)
+
+
+def _waiting(lane: Lane, some_runs: bool) -> Select[Any]:
+    spaced = _is_spaced() if lane == "upload" else false()
+    attempt = plausible_times.next_attempt().label("next_attempt_at")
+    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
+    return query.with_only_columns(attempt, _T.c.last_upload_at, spaced.label("spaced"))
+
+
+def _is_far_enough() -> ColumnElement[bool]:
+    """Return the condition for uploads that are not spaced, or whose run's last one is long enough ago."""
+    return or_(~_is_spaced(), plausible_times.has_come(_T.c.last_upload_at, "spaced_before"))
 
 
 def _sendable(lane: Lane, some_runs: bool) -> Select[Any]:

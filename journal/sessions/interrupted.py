@@ -27,7 +27,7 @@ _LEFT = ("abandoned", "exited")
 """Outcomes of sessions whose process ended without recording the training's end."""
 LAST = f"""
     SELECT s.*, {LAST_EVENT} AS last_event_at FROM sessions s
-    WHERE s.purpose IS NULL
+    WHERE s.purpose IS NULL AND (s.ended_at IS NULL OR s.outcome IN ({listed(_LEFT)}))
       AND s.id = (SELECT n.id FROM sessions n WHERE n.run_id = s.run_id AND n.purpose IS NULL
                   ORDER BY n.generation DESC, n.id DESC LIMIT 1)
       AND NOT EXISTS (SELECT 1 FROM sessions i WHERE i.run_id = s.run_id AND i.parent = s.uuid
