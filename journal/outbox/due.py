@@ -74,7 +74,7 @@ def ready(lane: Lane, some_runs: bool) -> Select[Any]:
 
 @cache
 def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for when pending deliveries are due where none is ready: of uploads each, of messages the first.
+    """Return the statement for when pending deliveries are due where none is ready: each upload, and the first message.
 
     A message that is due and not ready waits for others, so only those that are not due are looked at.
     """
