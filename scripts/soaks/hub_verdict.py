@@ -11,9 +11,10 @@ import hashlib
 import json
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from soaks.databases import queried
+from soaks.drains import Job
 from soaks.network_tally import NetworkTally, events, rows
 from soaks.trainings import SCORE
 
@@ -34,18 +35,18 @@ class Hub:
             return json.load(answer)["data"]
 
 
-def compare(folder: Path, url: str, key: str, _: str, tally: NetworkTally) -> None:
+def compare(job: Job, url: str, key: str, _: str, tally: NetworkTally) -> None:
     """Compare a delivered journal with what a local platform's HUB has.
 
     Args:
-        folder: The journal.
+        job: The journal's drains.
         url: The platform's base URL, not the proxy's.
         key: Its key.
         _: Unused, because HUB has no projects.
         tally: Receives the findings.
     """
     there = Hub(url, key)
-    models = there.get()["results"]
+    models, folder = there.get()["results"], job.recorded
     for (run_id,) in rows(folder, "SELECT id FROM runs ORDER BY created_at"):
         own = [model for model in models if model["data"] == run_id]
         if len(own) != 1:
@@ -53,7 +54,7 @@ def compare(folder: Path, url: str, key: str, _: str, tally: NetworkTally) -> No
         for model in own[:1]:
             journaled = list(events(folder, run_id))
             _compare_metrics(there.get(f"/{model['id']}/metrics"), journaled, run_id, tally)
-            _compare_weights(folder, run_id, model, journaled, tally)
+            _compare_weights(job, run_id, model, journaled, tally)
 
 
 def _compare_metrics(
@@ -75,7 +76,7 @@ def _epochs(journaled: list[tuple[str, dict[str, Any]]]) -> dict[int, dict[str, 
 
 
 def _compare_weights(
-    folder: Path, run_id: str, model: dict[str, Any], journaled: list[tuple[str, dict[str, Any]]], tally: NetworkTally
+    job: Job, run_id: str, model: dict[str, Any], journaled: list[tuple[str, dict[str, Any]]], tally: NetworkTally
 ) -> None:
     saved = [data for kind, data in journaled if kind == "checkpoint"]
     best, last = model["checkpoints"].get("best") or {}, model["checkpoints"].get("last")
@@ -85,18 +86,18 @@ def _compare_weights(
         tally.note("lost", f"run {run_id}: HUB has {best} and {model['status']} instead of {final} with {score}")
     newest = [data["sha256"] for data in saved if data["role"] == "last"][-1:]
     there = [last["sha256"]] if last else []
-    if there != newest and not _was_superseded(folder, run_id, newest):
+    if there != newest and not _was_superseded(job, run_id, newest):
         tally.note("lost", f"run {run_id}: HUB has {last} as its last checkpoint instead of {newest}")
     for kind, url in (("best", model["weights"]), ("last", model["resume"])):
         if model["checkpoints"].get(kind) and _digest(url) != model["checkpoints"][kind]["sha256"]:
             tally.note("torn", f"run {run_id}: the bytes of HUB's {kind} checkpoint")
 
 
-def _was_superseded(folder: Path, run_id: str, newest: list[str]) -> bool:
+def _was_superseded(job: Job, run_id: str, newest: list[str]) -> bool:
     """Tell whether the newest checkpoint may be missing, because the final one was already in transit."""
-    query = """SELECT 1 FROM deliveries JOIN destinations ON destinations.id = destination_id
-        WHERE run_id = ? AND platform = 'hub' AND sha256 = ? AND state = 'superseded'"""
-    return bool(rows(folder, query, run_id, *newest))
+    query = """SELECT run_id, sha256 FROM deliveries JOIN destinations ON destinations.id = destination_id
+        WHERE platform = 'hub' AND state = 'superseded'"""
+    return (run_id, *newest) in queried(job, query)
 
 
 def _digest(url: str) -> str:

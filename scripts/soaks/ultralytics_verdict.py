@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from journal.kinds import INTENTS
+from soaks.drains import Job
 from soaks.network_tally import NetworkTally, events, rows
 
 
@@ -29,18 +30,18 @@ class Place:
             return json.load(answer)
 
 
-def compare(folder: Path, url: str, key: str, project: str, tally: NetworkTally) -> None:
+def compare(job: Job, url: str, key: str, project: str, tally: NetworkTally) -> None:
     """Compare a delivered journal with what a local platform has in a project.
 
     Args:
-        folder: The journal.
+        job: The journal's drains.
         url: The platform's base URL, not the proxy's.
         key: Its key.
         project: The project of all runs of the journal, and of nothing else.
         tally: Receives the findings.
     """
     there = Place(url, key, project)
-    models = there.get("")["models"]
+    models, folder = there.get("")["models"], job.recorded
     runs = [run_id for (run_id,) in rows(folder, "SELECT id FROM runs ORDER BY created_at")]
     for run_id in runs:
         own = [model for model in models if (model.get("environment") or {}).get("uploaderRun") == run_id]

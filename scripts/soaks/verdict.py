@@ -33,7 +33,7 @@ def compare(job: Job, url: str, project: str, tally: NetworkTally) -> None:
     for state, kind in queried(job, _OPEN):
         tally.note("lost", f"a delivery of {kind} is {state}")
     for platform in job.platforms:
-        _COMPARE[platform](job.recorded, url, KEY, project, tally)
+        _COMPARE[platform](job, url, KEY, project, tally)
     for finding in unproven(job, url):
         tally.note("lost", f"a verification says: {finding}")
 
