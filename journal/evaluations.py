@@ -43,6 +43,12 @@ def said(payload: Mapping[str, Any]) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
+def said_by_columns(payloads: Sequence[Mapping[str, Any]]) -> list[bool | None]:
+    """Return the same of each of many payloads."""
+    found = [payload.get(SAID) for payload in payloads]
+    return found if {*map(type, found)} <= {bool, type(None)} else [*map(said, payloads)]
+
+
 def without_said(payload: str) -> tuple[bool | None, str]:
     """Return what a payload, which is JSON text, says, and the payload without it, as upstream sends it."""
     content = json.loads(payload)
@@ -62,10 +68,17 @@ def _look_like_one(names: tuple[str, ...]) -> bool:
 
 def are_trained(epochs: Sequence[Told]) -> list[bool]:
     """Return of each epoch of a run, in order, whether it was trained."""
-    unsaid = [one for one in epochs if one.said is None]
-    can_tell = any(not looks_like_one(one.metrics) for one in unsaid)
-    evaluation = unsaid[-1] if not can_tell and len(unsaid) > 1 and _repeats(unsaid[-1], unsaid[-2]) else None
-    return [_is_trained(one, can_tell=can_tell, evaluation=evaluation) for one in epochs]
+    return are_trained_by_columns([one.said for one in epochs], [one.metrics for one in epochs])
+
+
+def are_trained_by_columns(said: Sequence[bool | None], metrics: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """Return the same by what was said of each epoch and by its metrics: nothing is made for each of thousands."""
+    looks = [*map(_look_like_one, map(tuple, metrics))]
+    unsaid = [place for place, told in enumerate(said) if told is None]
+    if all(looks[place] for place in unsaid):  # so that their names do not tell
+        is_told = len(unsaid) > 1 and _repeat(metrics[unsaid[-1]], metrics[unsaid[-2]])
+        looks = [is_told and place == unsaid[-1] for place in range(len(metrics))]
+    return [not (look if told is None else told) for told, look in zip(said, looks, strict=True)]
 
 
 def follows(before: Mapping[str, Any], after: Told) -> bool:
@@ -77,18 +90,12 @@ def follows(before: Mapping[str, Any], after: Told) -> bool:
     """
     if after.said is not None:
         return after.said
-    return looks_like_one(after.metrics) and _repeats(after, Told(None, before))
+    return looks_like_one(after.metrics) and _repeat(after.metrics, before)
 
 
-def _is_trained(one: Told, *, can_tell: bool, evaluation: Told | None) -> bool:
-    if one.said is not None:
-        return not one.said
-    return not looks_like_one(one.metrics) if can_tell else one is not evaluation
-
-
-def _repeats(after: Told, before: Told) -> bool:
-    losses = _losses(after.metrics)
-    return bool(losses) and losses == _losses(before.metrics)
+def _repeat(after: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    losses = _losses(after)
+    return bool(losses) and losses == _losses(before)
 
 
 def _losses(metrics: Mapping[str, Any]) -> dict[str, Any]:

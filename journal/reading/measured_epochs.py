@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import le
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, bindparam, literal_column, select, text
 
-from journal.evaluations import Told, are_trained, said
+from journal.evaluations import are_trained_by_columns, said_by_columns
 from journal.kinds import EPOCH
 from journal.reading.recorded_epochs import RecordedEpoch, epoch_of, grown_epochs, newest_epochs
 from journal.schema import tables
@@ -104,6 +105,8 @@ class _Records:
 
     def newest(self) -> _Records:
         """Return the newest record of each epoch, by their numbers, as `newest_epochs` does."""
+        if len({*self.keys}) == len(self.keys) and _are_sorted(self.numbers) and _are_sorted(self.ids):
+            return self  # as of most runs, which no epoch was trained twice in
         order = sorted(range(len(self.ids)), key=self.ids.__getitem__, reverse=True)
         order.sort(key=self.places.__getitem__)
         newest = sorted({self.keys[at]: at for at in order}.values(), key=self.ids.__getitem__)
@@ -112,12 +115,12 @@ class _Records:
 
     def best(self) -> int | None:
         """Return the epoch of the best fitness, as `_BEST` does."""
-        fitness = [one.get("fitness") for one in self.told]
+        fitness: list[Any] = [one.get("fitness") for one in self.told]
+        highest = max((value for value in fitness if type(value) in _NUMBERS), default=None)
+        if highest is None:
+            return None
         told = zip(fitness, self.places, self.numbers, strict=True)
-        known = [
-            (-value, place, epoch) for value, place, epoch in told if value is not None and type(value) in _NUMBERS
-        ]
-        return min(known)[2] if known else None
+        return min((place, epoch) for value, place, epoch in told if value == highest and type(value) in _NUMBERS)[1]
 
     def are_ours(self) -> bool:
         """Return whether each payload is that of the epoch that its record is for."""
@@ -143,10 +146,14 @@ def _records(connection: Connection, run_id: str) -> _Records | None:
 
 def _by_columns(every: _Records) -> Measured:
     metrics = [one["metrics"] for one in every.told]
-    are = are_trained([*map(Told, map(said, every.told), metrics)])
+    are = are_trained_by_columns(said_by_columns(every.told), metrics)
     epochs = EpochColumns(*([*compress(each, are)] for each in (every.numbers, every.times, metrics)))
     last = next((at for at in reversed(range(len(are))) if not are[at]), None)
     return Measured(epochs, None if last is None else epoch_of(every.told[last], every.times[last]), every.best())
+
+
+def _are_sorted(numbers: Sequence[int]) -> bool:
+    return all(map(le, numbers, numbers[1:]))
 
 
 def _are_objects(values: Sequence[Any]) -> bool:

@@ -13,7 +13,8 @@ from uploader.dashboard.shown import Columns, Number
 _MAIN = ("mAP50-95(P)", "mAP50-95(M)", "mAP50-95(B)", "accuracy_top1", "mIoU")
 """Endings of what Ultralytics judges its models by; where a task has boxes as well, its own comes first."""
 
-_NUMBERS = {float, int, type(None)}
+_NONE = type(None)
+_NUMBERS = {float, int, _NONE}
 
 
 def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -32,9 +33,11 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
 def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the values of rows by their names; most runs tell the same names in each, so that these need no look."""
     shapes = dict.fromkeys(map(tuple, rows))
+    names = dict.fromkeys(chain.from_iterable(shapes))
     if len(shapes) == 1:
-        return dict(zip(*shapes, map(list, zip(*(row.values() for row in rows), strict=True)), strict=True))
-    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(chain.from_iterable(shapes))}
+        told = [*chain.from_iterable(row.values() for row in rows)]
+        return {name: told[place :: len(names)] for place, name in enumerate(names)}
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 def _gaps(
@@ -51,8 +54,9 @@ def _gaps(
 
 def _numbers_of(column: list[Any]) -> list[Number]:
     """Return a column with None for what is no number; what is numbers alone, two quick looks tell."""
-    if {*map(type, column)} <= _NUMBERS and all(map(math.isfinite, filter(None, column))):
-        return column
+    types = {*map(type, column)}
+    if types <= _NUMBERS and math.isfinite(sum(column if _NONE not in types else filter(None, column))):
+        return column  # as no sum with one that is not finite is
     return [*map(number, column)]
 
 

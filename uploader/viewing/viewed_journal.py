@@ -86,8 +86,10 @@ class _InFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def reading(self) -> AbstractContextManager[Journal]:
-        return reading(self.path)
+    @contextmanager
+    def reading(self) -> Iterator[Journal]:
+        with reading(self.path) as opened, opened.on_one_connection() as kept:
+            yield kept
 
     def stamp(self) -> Stamp:
         return tuple(_file_stamp(self.path / name) for name in _FILES)

@@ -26,6 +26,7 @@ from journal.read_only import read_journal, reading
 from journal.reading import measured_epochs
 from journal.reading.run_reader import RunReader
 from journal.records import Outcome
+from journal.storage.sqlite_backend import SqliteBackend
 from uploader.dashboard import page_json
 from uploader.dashboard.run_source import Refused, SourceUnavailable, UnknownRun
 from uploader.dashboard.shown import RunList, RunNews, ValueLine
@@ -167,6 +168,21 @@ def test_a_whole_run_is_read_by_columns_and_not_by_rows(
         epoch(training, number, 0.25)
     monkeypatch.setattr(measured_epochs, "grown_epochs", lambda *_: pytest.fail("a row is made for each epoch"))
     assert [*source.curves([training.run.id], {})[training.run.id].epochs.at] == [0, 1, 2]
+
+
+@in_a_folder
+def test_a_look_goes_over_one_connection_and_lets_the_log_be_folded_between_its_transactions(
+    journals: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [journals.begin().run.id for _ in range(2)]
+    connect, made = SqliteBackend.connect, []
+    monkeypatch.setattr(SqliteBackend, "connect", lambda self: made.append(connect(self)) or made[-1])
+    with viewed_journal.viewed_journal(journals.journal.path).reading() as opened:
+        before = len(made)
+        for run in runs:
+            RunReader(opened.begin, run).curves()
+        assert len(made) == before
+        assert journals.journal.fold_wal()
 
 
 def test_what_an_epoch_told_before_it_was_trained_again_makes_it_no_best_one(
