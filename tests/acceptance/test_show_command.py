@@ -138,7 +138,7 @@ def test_steps_of_a_loop_have_their_own_numbers(journals: Recordings, environmen
         payload = {"epoch": step, "metrics": {"loss": 1 / step}, "fitness": step, "revision": 1}
         training.event("epoch_end", payload, str(step))
     shown = show(environment)
-    assert "best fitness 20 in step 20" in shown
+    assert "steps     2; best fitness 20 in step 20" in shown
     assert ["10", "20"] in [line.split() for line in shown.splitlines()]  # below the chart
 
 

@@ -62,9 +62,10 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stderr.readline()
 
 
-def measured(training: Training, number: int, value: Any, **more: Any) -> None:
+def measured(training: Training, number: int, value: Any, revision: int | None = None, **more: Any) -> None:
     metrics = {"val/loss": 1.0, METRIC: value, **more}
-    training.event("epoch_end", {"epoch": number, "metrics": metrics}, str(number))
+    says = {} if revision is None else {"revision": revision}
+    training.event("epoch_end", {"epoch": number, "metrics": metrics, **says}, str(number))
 
 
 def test_it_says_what_it_waits_for_until_the_run_is_over_and_has_arrived(
@@ -132,6 +133,17 @@ def test_epochs_without_losses_of_a_validation_are_epochs(journals: Recordings, 
     assert "is 0.7 in epoch 5, of 5 epochs" in wait(environment, f"{METRIC} >= 0.8")[1]
     training.event("epoch_end", {"epoch": 5, "metrics": {"train/loss": 0.2, METRIC: 0.75}}, "5")
     assert "is 0.75 in the final evaluation, of 5 epochs" in wait(environment, f"{METRIC} >= 0.8")[1]
+
+
+def test_steps_of_a_loop_have_their_own_numbers(journals: Recordings, environment: dict[str, str]) -> None:
+    training = journals.begin()
+    measured(training, 10, 0.75, revision=1)
+    measured(training, 20, 0.5, revision=1)
+    assert (
+        wait(environment, f"{METRIC} >= 0.75")[1] == f"demo/train is at {METRIC}>=0.75: {METRIC} is 0.75 in step 10\n"
+    )
+    assert "0.75 in step 10, of 2 steps" in wait(environment, f"{METRIC} >= 0.8")[1]
+    assert "no step has told a loss" in wait(environment, "loss < 1")[1]
 
 
 def test_values_that_are_no_numbers_reach_nothing(journals: Recordings, environment: dict[str, str]) -> None:

@@ -90,7 +90,7 @@ def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
     facts = [
         ("id", run.id),
         ("trained", _when(contents)),
-        ("epochs", _epochs(contents)),
+        ("steps" if _counts_steps(contents) else "epochs", _epochs(contents)),
         *(("media", each) for each in _media(contents)),
         ("folder", run.save_dir),
         *(("model", each) for each in times.models),
@@ -119,6 +119,10 @@ def _end(contents: RunContents) -> str:
     if contents.times.state == "silent":
         return f"and silent since {_local(contents.report.last_sign_at)}"
     return "still running" if contents.times.ended_at is None else f"to {_local(contents.times.ended_at)}"
+
+
+def _counts_steps(contents: RunContents) -> bool:
+    return any(one.is_step for one in contents.epochs)
 
 
 def _epochs(contents: RunContents) -> str:
@@ -198,7 +202,8 @@ def _curves(contents: RunContents, wanted: Wanted) -> Iterator[str]:
     if left := [name for chart in found[len(shown) :] for name in chart.names]:
         yield from _wrapped("", f"not drawn: {', '.join(left)}; --all draws them", wanted)
     if len(contents.epochs) < contents.epochs_recorded:
-        yield f"drawn from {len(contents.epochs)} of {contents.epochs_recorded} epochs, evenly spaced"
+        noun = "steps" if _counts_steps(contents) else "epochs"
+        yield f"drawn from {len(contents.epochs)} of {contents.epochs_recorded} {noun}, evenly spaced"
 
 
 def _why_no_curves(contents: RunContents) -> str:

@@ -44,19 +44,22 @@ class Best:
         value: The one that is nearest to what is wanted; None if none told the metric.
         where: In which epoch that was, in words.
         epochs: How many epochs were looked at.
+        unit: What they are called: a loop's are steps.
         names: The metrics that these told.
     """
 
     value: float | None = None
     where: str = ""
     epochs: int = 0
+    unit: str = "epoch"
     names: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, epochs: Sequence[RecordedEpoch], wanted: Comparison) -> Best:
         """Return what the epochs of a run show, in their order."""
         trained = {one.epoch for one in trained_epochs(epochs)}
-        best = cls(epochs=len(trained), names=frozenset().union(*(one.metrics for one in epochs)))
+        unit = "step" if any(one.is_step for one in epochs) else "epoch"
+        best = cls(epochs=len(trained), unit=unit, names=frozenset().union(*(one.metrics for one in epochs)))
         for one in epochs:
             value = one.metrics.get(wanted.metric)
             if isinstance(value, (int, float)) and (best.value is None or (value > best.value) == wanted.wants_more):
@@ -161,7 +164,7 @@ def _compared(wanted: Comparison, progress: RunProgress, best: Best) -> Judgemen
         return Judgement("reached", "", told)
     here = " that it has here; others were pruned" if progress.run.pruned else ""
     told = (
-        f"the best so far: {told}, of {count(best.epochs, 'epoch')}{here}"
+        f"the best so far: {told}, of {count(best.epochs, best.unit)}{here}"
         if told
         else _untold(wanted, best, pruned=progress.run.pruned)
     )
@@ -181,7 +184,7 @@ def _untold(wanted: Comparison, best: Best, *, pruned: bool) -> str:
         return "no epoch has been recorded yet"
     near = difflib.get_close_matches(wanted.metric, best.names, _MOST_NAMES, cutoff=0.6)
     names = near or sorted(best.names)[:_MOST_NAMES]
-    return f"no epoch has told a {wanted.metric}; there are {', '.join(names)}"
+    return f"no {best.unit} has told a {wanted.metric}; there are {', '.join(names)}"
 
 
 def _place(one: Remaining) -> str:
