@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from benches.servers import KEY
 from uploader.platforms.registry import DEFAULT, PLATFORMS
 
 _ADDRESSES = {spec.name: spec.url_variable for spec in PLATFORMS}
+
+
+def epoch_end(epoch: int) -> dict[str, Any]:
+    """Return an event of twelve floats."""
+    return {"epoch": epoch, "metrics": METRICS}
+
+
+def point(epoch: int) -> dict[str, Any]:
+    """Return an event of one float, another one in each epoch."""
+    return {"epoch": epoch, "metrics": {"train/loss": 1 / (epoch + 1)}}
 
 
 def record(folder: Path, epochs: int) -> Path:
@@ -32,8 +43,15 @@ def record(folder: Path, epochs: int) -> Path:
     return folder
 
 
-def record_many(folder: Path, runs: int, epochs: int) -> Path:
-    """Create a journal of so many completed trainings; return its folder."""
+def record_many(folder: Path, runs: int, epochs: int, told: Callable[[int], dict[str, Any]] = epoch_end) -> Path:
+    """Create a journal of so many completed trainings; return its folder.
+
+    Args:
+        folder: The journal.
+        runs: How many there are to be.
+        epochs: How many each trains.
+        told: Returns the event of an epoch; by default one of twelve floats.
+    """
     with journal.open(folder, durability="process") as opened:
         writer = opened.writer()
         for number in range(runs):
@@ -41,17 +59,12 @@ def record_many(folder: Path, runs: int, epochs: int) -> Path:
             session = writer.start_session(run.id)
             writer.append(run.id, session, "training_started", {"trainArgs": {}, "epochs": epochs}, "1")
             for epoch in range(epochs):
-                writer.append(run.id, session, "epoch_end", epoch_end(epoch), str(epoch))
+                writer.append(run.id, session, "epoch_end", told(epoch), str(epoch))
             writer.append(run.id, session, "training_complete", {"results": {}})
             writer.end_session(session, "complete")
         writer.close()
         opened.fold_wal()
     return folder
-
-
-def epoch_end(epoch: int) -> dict[str, Any]:
-    """Return an event of twelve floats."""
-    return {"epoch": epoch, "metrics": METRICS}
 
 
 def uploader(*arguments: object) -> list[str]:
