@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -46,7 +47,15 @@ _COUNTED = text(
 )
 _FEW = 10
 """The epochs of so many runs are counted at once, which looks at each of their events, if these are not many."""
-_SHORT = 5000
+_SHORT = 5000  # events of a run
+_KEYS = text(
+    f"""
+    SELECT run_id, count(DISTINCT key) FROM events
+    WHERE kind = '{EPOCH}' AND run_id IN (SELECT value FROM json_each(:runs)) GROUP BY run_id
+    """  # noqa: S608 - names of this package
+)
+_LOOKED_AT = 50_000
+"""So many events of runs, the shortest ones, are looked at in one transaction for epochs that are not there."""
 _AT_ONCE = 200  # runs in one transaction, as a long reader would keep the log from folding
 
 
@@ -115,9 +124,10 @@ def _gists(connection: Connection, runs: Sequence[str], over: Sequence[str]) -> 
     for run, key, told in _payloads(connection, _DETAILS, runs):
         details.setdefault(run, {})[key] = told.get(key)
     newest, most = _newest_epochs(connection, runs)
+    last = {run: max((one.epoch + 1 for one in newest.get(run, ())), default=0) for run in runs}
+    fewer = _fewer(connection, last, most)
     is_few = len(runs) <= _FEW
-    wanted = [run for run in runs if (is_few and most[run] <= _SHORT) or _is_sparse(newest.get(run, ()), most[run])]
-    counted = _counted(connection, wanted)
+    counted = _counted(connection, [run for run in runs if run in fewer or (is_few and most[run] <= _SHORT)])
     return {
         run: RunGist(
             registrations.get(run, {}), newest.get(run, ()), ends.get(run, {}), details.get(run, {}), counted.get(run)
@@ -126,9 +136,20 @@ def _gists(connection: Connection, runs: Sequence[str], over: Sequence[str]) -> 
     }
 
 
-def _is_sparse(newest: Sequence[RecordedEpoch], most: int) -> bool:
-    """Return whether a run has fewer epochs than its last one's number tells, as its sessions have too few events."""
-    return any(one.epoch >= most for one in newest)
+def _fewer(connection: Connection, last: Mapping[str, int], most: Mapping[str, int]) -> set[str]:
+    """Return the runs that have fewer epochs than the last one's number tells, as far as few events tell so.
+
+    Args:
+        connection: Any.
+        last: Of each run, how many there are by that number.
+        most: How many events it has at most.
+    """
+    sparse = {run for run in last if last[run] > most[run]}
+    short = sorted((run for run in last.keys() - sparse if most[run] <= _SHORT), key=most.__getitem__)
+    together = accumulate(most[run] for run in short)
+    looked_at = [run for run, events in zip(short, together, strict=True) if events <= _LOOKED_AT]
+    found = connection.execute(_KEYS, {"runs": json.dumps(looked_at)})
+    return sparse | {run for run, keys in found if keys < last[run]}
 
 
 def _counted(connection: Connection, runs: Sequence[str]) -> Mapping[str, int]:

@@ -23,7 +23,7 @@ from journal.mirror.mirroring import Mirroring
 from journal.mirror.stores import FolderStore
 from journal.packs import archive, contents
 from journal.read_only import read_journal, reading
-from journal.reading import measured_epochs
+from journal.reading import measured_epochs, run_gists
 from journal.reading.run_reader import RunReader
 from journal.records import Outcome
 from journal.storage.sqlite_backend import SqliteBackend
@@ -445,15 +445,18 @@ def test_epochs_are_counted_and_not_taken_from_the_last_one_s_number(
     assert [line.epochs_done for line in source.runs().runs] == [3] * runs
 
 
-def test_where_many_runs_have_other_events_as_well_the_run_s_own_page_counts_its_epochs(
-    journals: Recordings, source: JournalSource
+@pytest.mark.parametrize(("looked_at", "listed"), [(200, 2), (0, 10)])
+def test_where_many_runs_have_many_other_events_the_run_s_own_page_alone_counts_its_epochs(
+    journals: Recordings, source: JournalSource, monkeypatch: pytest.MonkeyPatch, looked_at: int, listed: int
 ) -> None:
+    monkeypatch.setattr(run_gists, "_LOOKED_AT", looked_at)
     trainings = [journals.begin(f"t{number}") for number in range(11)]
     for training in trainings:
         for number in range(10):
             training.console(number)
         epoch(training, 0, 0.5)
         epoch(training, 9, 0.5)
+    assert {one.epochs_done for one in source.runs().runs} == {listed}
     line = source.news(trainings[0].run.id).line
     assert line is not None
     assert line.epochs_done == 2
