@@ -54,7 +54,7 @@ def view(place: Path | None, *, port: int, opens: bool) -> None:
     machine, forward the port: ssh -L 8766:localhost:8766 HOST, with --port 8766 there.
     """
     try:
-        from uploader.viewing.serving import serving
+        from uploader.viewing.serving import prepare_pages, serving
         from uploader.viewing.token_gate import new_token
     except ImportError as error:
         raise click.ClickException(f"{error.name} is missing: pip install 'offline-uploader[serve]'") from error
@@ -67,6 +67,7 @@ def view(place: Path | None, *, port: int, opens: bool) -> None:
                 click.echo(f"{source.title}\nOpen this in a browser: {address}\nCtrl-C ends it.")
                 if opens and _has_browser():
                     webbrowser.open(address)
+                prepare_pages()
                 wait_for_end(endings)
         except OSError as error:
             raise click.ClickException(str(error).replace("--host or ", "")) from error

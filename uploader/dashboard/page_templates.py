@@ -42,6 +42,12 @@ def rendered(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def prepare() -> None:
+    """Compile all templates."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 def sources() -> dict[str, str]:
     """Return the templates by their files' names, without what only their readers need."""
     return {each.name: shorter_template(each.read_text("utf-8")) for each in _FOLDER.iterdir()}

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from uploader.dashboard import data_routes, page_routes
+from uploader.dashboard import asset_files, data_routes, page_routes, page_templates
 from uploader.dashboard.dashboard import Dashboard
 from uploader.dashboard.listening import listening, url_of
 from uploader.dashboard.run_source import RunSource
@@ -60,6 +60,12 @@ def serving(source: RunSource, token: str, port: int = 0, on_exit: Callable[[], 
         finally:
             server.should_exit = True
             thread.join()
+
+
+def prepare_pages() -> None:
+    """Make what pages are made of; a browser that is started meanwhile finds it ready."""
+    page_templates.prepare()
+    asset_files.prepare()
 
 
 def _app(token: str, cookie: str) -> Starlette:
