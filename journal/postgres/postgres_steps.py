@@ -18,7 +18,7 @@ from journal.schema.tables import VIEWS
 from journal.sessions.identity import JOURNAL
 from journal.sessions.origin import ELSEWHERE, PLACE
 
-NEWEST_VERSION = 1
+NEWEST_VERSION = 2
 
 # Not by `to_regclass`: what that remembers is not renewed by the wait for an advisory lock.
 _IS_THERE = text(
@@ -79,11 +79,12 @@ def _migrate(connection: Connection, address: str) -> None:
     _check(version, address)
     if not version and not connection.execute(_IS_THERE).scalar_one():
         connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    for name in VIEWS:  # before the steps, which may change what views stand on
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     for number, name, statements in _steps()[version:]:
         connection.exec_driver_sql(statements)
         connection.execute(_RECORD, {"version": number, "name": name, "at": now_text()})
     for name, select in VIEWS.items():
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {select.replace('%', '%%')}")
     # What came in from elsewhere may be trained on a machine of which nothing is heard for long.
     connection.execute(_FACT, [{"name": JOURNAL, "value": str(uuid.uuid4())}, {"name": PLACE, "value": ELSEWHERE}])

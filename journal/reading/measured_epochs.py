@@ -35,7 +35,7 @@ _BEST = text(
              row_number() OVER (PARTITION BY e.key ORDER BY {tables.RANK} DESC, e.id) AS age
       FROM events e JOIN sessions s ON s.id = e.session_id WHERE e.run_id = :run AND e.kind = '{EPOCH}') told
     WHERE age = 1 AND json_valid(payload) AND json_type(payload, '$.fitness') IN ('integer', 'real')
-    ORDER BY CAST(json_extract(payload, '$.fitness') AS DOUBLE PRECISION) DESC, place LIMIT 1
+    ORDER BY (SELECT m.atom FROM json_each(payload, '$.fitness') m) DESC, place LIMIT 1
     """  # noqa: S608 - names of this package
 )
 

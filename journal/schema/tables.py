@@ -251,7 +251,7 @@ VIEWS: dict[str, str] = {
         WHERE d.state IN ('pending', 'claimed')
         ORDER BY d.id""",
     "metrics": f"""
-        SELECT e.run_id AS run, {number("json_extract(e.payload, '$.epoch')")} AS epoch, m.key AS name, m.value AS value
+        SELECT e.run_id AS run, {number("json_extract(e.payload, '$.epoch')")} AS epoch, m.key AS name, m.atom AS value
         FROM (SELECT e.id, row_number() OVER (PARTITION BY e.run_id, e.key ORDER BY {RANK} DESC, e.id) AS place
               FROM events e JOIN sessions s ON s.id = e.session_id
               WHERE e.kind = '{EPOCH}' AND json_valid(e.payload)) newest
@@ -259,7 +259,7 @@ VIEWS: dict[str, str] = {
         WHERE newest.place = 1
         ORDER BY e.run_id, epoch, name""",  # noqa: S608 - a constant of this module
     "console": f"""
-        SELECT e.run_id AS run, json_extract(e.payload, '$.chunkId') AS chunk,
+        SELECT e.run_id AS run, {number("json_extract(e.payload, '$.chunkId')")} AS chunk,
                json_extract(e.payload, '$.content') AS content, e.created_at
         FROM events e JOIN sessions s ON s.id = e.session_id
         WHERE e.kind = '{CONSOLE}' AND json_valid(e.payload)

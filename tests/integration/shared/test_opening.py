@@ -10,6 +10,8 @@ from support.postgres_server import shared_journal
 
 from journal.errors import JournalAway, JournalError, JournalUnwritable, NewerJournal
 from journal.opening import open_shared
+from journal.postgres import postgres_steps
+from journal.schema import tables
 
 
 def test_is_made_once_by_many_and_stays_the_same() -> None:
@@ -24,6 +26,25 @@ def test_is_made_once_by_many_and_stays_the_same() -> None:
 
     assert len(uuids) == 1
     assert None not in uuids
+
+
+def test_of_the_first_version_is_brought_up_to_date_by_who_may_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, [first, *_] = shared_journal(), postgres_steps._steps()
+    with monkeypatch.context() as then:
+        then.setattr(postgres_steps, "NEWEST_VERSION", 1)
+        then.setattr(postgres_steps, "_steps", lambda: [first])
+        views = {name: select.replace("m.atom", "m.value") for name, select in tables.VIEWS.items()}
+        then.setattr(postgres_steps, "VIEWS", views)
+        with open_shared(url) as journal, journal.begin() as connection:
+            connection.execute(text("INSERT INTO facts VALUES ('kept', 'as it was')"))
+
+    with pytest.raises(JournalError, match="schema version 1, this version reads 2; `collect` or a drain"):
+        open_shared(url, make=False)
+    with open_shared(url) as journal, journal.begin() as connection:
+        assert connection.execute(text("SELECT value FROM facts WHERE name = 'kept'")).scalar() == "as it was"
+        assert connection.execute(text("SELECT sum(value) FROM metrics")).scalar() is None  # it is of numbers
+        versions = connection.execute(text("SELECT version FROM schema_migrations ORDER BY version")).scalars()
+        assert [*versions] == [1, 2]
 
 
 def test_of_a_later_version_is_refused() -> None:
