@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from support.platform_api import Api
-from support.proofs import RUN, SIGNERS, request, tree
+from support.proofs import FIRST, RUN, SECOND, SIGNERS, request, tree
+
+from uploader.proof.signers import Signers
+from uploader.proof.trees import SessionTree
 
 pytest.importorskip("cryptography")
 
@@ -30,3 +33,19 @@ def test_what_is_no_key_and_no_head_announces_nothing_and_hides_no_other(api: Ap
     assert countersigned(api) == 404  # no training has announced a key
     told(api, "plain", str(SIGNERS.key), odd)
     assert countersigned(api) == 200
+
+
+@pytest.mark.parametrize("arriving", [(0, 1), (1, 0)], ids=["in turn", "the later session first"])
+def test_each_session_of_a_run_has_the_key_of_the_machine_that_trained_it(api: Api, arriving: tuple[int, int]) -> None:
+    machines = [SIGNERS, Signers([bytes([9] * 32)])]
+    named = [{"uuid": FIRST, "generation": 1}, {"uuid": SECOND, "generation": 2, "ancestors": [FIRST]}]
+    known: dict[str, Any] = {}
+    for number in arriving:
+        told = {"uploaderRun": RUN, "uploaderSession": named[number], "uploaderProofKey": str(machines[number].key)}
+        target = known or {"project": "demo", "name": "train"}
+        answer = api.event("training_started", {"environment": told}, **target)
+        known = {"modelId": answer["modelId"]} if arriving == (0, 1) else {}
+    for session, signers in zip((FIRST, SECOND), machines, strict=True):
+        made = SessionTree(RUN, session, 1)
+        made.add(1, "epoch_end", "0", b"{}", None)
+        assert api.request("POST", "/api/proof/add-checkpoint", data=request(made, signers=signers)).status_code == 200

@@ -34,6 +34,12 @@ def start(rows: Rows, event: TrainingEvent, *, unique_names: bool = True) -> dic
         Conflict: Another copy of the run has already continued the model.
         Invalid: A field of the data has the wrong type.
     """
+    answer = _register(rows, event, unique_names)
+    rows.witness.announce(answer["modelId"], event.data.get("environment"))  # also of a session that comes too late
+    return answer
+
+
+def _register(rows: Rows, event: TrainingEvent, unique_names: bool) -> dict[str, Any]:
     if later := _model_of_later_sessions(rows, event):
         return {**_ids(later, rows.run_ids(later.id)[0]), "ignored": IGNORED}
     model = _named(rows, event, unique_names)

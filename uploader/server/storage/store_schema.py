@@ -248,6 +248,19 @@ CREATE TABLE dataset_versions (
 );
 """
 
+_ANNOUNCED = """
+CREATE TABLE announced (            -- the keys that registrations told of their runs, by which heads are signed
+    model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE,
+    run      TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    PRIMARY KEY (run, key, model_id)
+) WITHOUT ROWID;
+CREATE INDEX announced_by_model ON announced (model_id);
+INSERT INTO announced
+    SELECT id, json_extract(environment, '$.uploaderRun'), json_extract(environment, '$.uploaderProofKey') FROM models
+    WHERE json_type(environment, '$.uploaderRun') = 'text' AND json_type(environment, '$.uploaderProofKey') = 'text';
+"""
+
 STEPS = (
     _PLATFORM,
     _HUB,
@@ -261,6 +274,7 @@ STEPS = (
     _EXPORTS,
     _MEDIA,
     _DATASETS,
+    _ANNOUNCED,
 )
 """Migrations, in order: each leads to the next layout, the first from an empty file."""
 

@@ -1,6 +1,7 @@
-"""The store's table of heads that this platform has countersigned, one for each session. It forgets none of them.
+"""The store's tables of heads that this platform has countersigned, one for each session, and of announced keys.
 
-They do not go with their models: whoever could delete a model could otherwise have another history countersigned.
+It forgets no head, also when its model goes: whoever could delete a model could otherwise have another history
+countersigned. The keys go with the model.
 """
 
 from __future__ import annotations
@@ -8,13 +9,22 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from uploader.server.storage import record_table
+
 _PUT = """
     INSERT INTO witnessed (origin, key, size, root, note) VALUES (:origin, :key, :size, :root, :note)
     ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note
 """
-_TOLD = """
-    SELECT DISTINCT CAST(json_extract({0}, :path) AS BLOB) FROM models
-    WHERE json_extract(environment, '$.uploaderRun') = :run AND json_type({0}, :path) = 'text'
+# A registration's environment is not the model's for long: the next session's takes its place, with its machine's key.
+_ANNOUNCE = """
+    INSERT OR IGNORE INTO announced
+    SELECT :model, json_extract(:told, '$.uploaderRun'), json_extract(:told, '$.uploaderProofKey')
+    WHERE json_type(:told, '$.uploaderRun') = 'text' AND json_type(:told, '$.uploaderProofKey') = 'text'
+"""
+_ANNOUNCED = "SELECT DISTINCT CAST(key AS BLOB) FROM announced WHERE run = ?"
+_KEPT = """
+    SELECT DISTINCT CAST(json_extract(metadata, '$.offlineUploader.head') AS BLOB) FROM models
+    WHERE json_extract(environment, '$.uploaderRun') = ? AND json_type(metadata, '$.offlineUploader.head') = 'text'
 """
 
 
@@ -38,7 +48,7 @@ class Witnessed:
 
 
 class WitnessRows:
-    """Queries on this table, valid inside one `Store.write` or `Store.read` block."""
+    """Queries on these tables, valid inside one `Store.write` or `Store.read` block."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -58,16 +68,21 @@ class WitnessRows:
         query = "SELECT note FROM witnessed WHERE substr(origin, 1, ?) = ? ORDER BY origin"
         return [note for (note,) in self._connection.execute(query, [len(prefix), prefix])]
 
+    def announce(self, model_id: str, environment: object) -> None:
+        """Keep the key that a registration of a model tells of its run, if it tells one."""
+        told = record_table.encode("environment", environment)
+        self._connection.execute(_ANNOUNCE, {"model": model_id, "told": told})
+
     def announced_keys(self, run: str) -> list[str]:
-        """Return the keys that trainings of a run have announced in their registrations."""
-        return self._told(run, "environment", "$.uploaderProofKey")
+        """Return the keys that trainings of a run have announced, each in its registration."""
+        return self._told(_ANNOUNCED, run)
 
     def kept_heads(self, run: str) -> list[str]:
         """Return the heads of a run that its models keep in their metadata."""
-        return self._told(run, "metadata", "$.offlineUploader.head")
+        return self._told(_KEPT, run)
 
-    def _told(self, run: str, column: str, path: str) -> list[str]:
-        found = self._connection.execute(_TOLD.format(column), {"run": run, "path": path})
+    def _told(self, query: str, run: str) -> list[str]:
+        found = self._connection.execute(query, [run])
         return [text for (told,) in found if (text := _text(told)) is not None]
 
 
