@@ -42,9 +42,10 @@ from journal.retention import prunable, pruning
 from journal.retention.limit import Size, blob_bytes
 from journal.retention.pruning import Pruned
 from journal.sessions import interrupted
-from journal.sessions.liveness import live_runs, live_sessions
+from journal.sessions.liveness import live_sessions
 from journal.sessions.lost_epochs import TrainerRecord
 from journal.sessions.over import OverRun, runs_over
+from journal.sessions.silent import going_on
 from journal.shared_addresses import as_path
 from journal.storage.backend import Backend, Begin, Changes
 from journal.writing import epoch_salvage, salvaging
@@ -275,7 +276,7 @@ class Journal:
         """Return the ids of the runs that `prune` would take out for the same."""
         now = utc_now()
         with self._transaction(read_only=True) as connection:
-            return prunable.prunable(connection, before, now, live_runs(connection, now), given_up=given_up)
+            return prunable.prunable(connection, before, now, going_on(connection, now), given_up=given_up)
 
     def prune(self, before: datetime, *, given_up: bool = False, only: Collection[str] | None = None) -> Pruned:
         """Take out what has arrived whole and was last written to before this time, and the bytes of no use.

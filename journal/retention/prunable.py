@@ -91,7 +91,7 @@ def prunable(
         connection: Any.
         before: The time.
         now: The current one; an event from the future does not keep its run.
-        live: Runs that are being written to.
+        live: Runs that are being written to, or may be.
         given_up: Also runs whose every destination was dropped, whether or not anything was delivered.
     """
     settled = connection.execute(_SETTLED, {"before": to_text(before), "latest_now": plausible_times.latest(now)}).all()

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from journal.retention import prunable
 from journal.schema import tables
 from journal.schema.neutral import is_named
-from journal.sessions.liveness import live_runs
+from journal.sessions.silent import going_on
 from journal.storage.backend import Begin
 
 _D = tables.deliveries
@@ -105,7 +105,7 @@ def prune(
         pause: Called with seconds between two pieces.
     """
     with begin(read_only=True) as connection:
-        runs = prunable.prunable(connection, before, now, live_runs(connection, now), given_up=given_up)
+        runs = prunable.prunable(connection, before, now, going_on(connection, now), given_up=given_up)
         runs = [run for run in runs if only is None or run in only]
         pieces = list(_pieces(connection, set(runs)))
     pruned: set[str] = set()

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from journal.sessions.interrupted import LAST
+from journal.sessions.liveness import live_runs
 from journal.sessions.origin import origin
 from journal.sessions.over import is_gone
 
@@ -24,3 +25,8 @@ def open_elsewhere(connection: Connection, now: datetime) -> frozenset[str]:
         return frozenset()
     elsewhere = (row for row in connection.execute(_OPEN) if not where.has_written(row))
     return frozenset(row.run_id for row in elsewhere if not is_gone(row, now, where))
+
+
+def going_on(connection: Connection, now: datetime) -> frozenset[str]:
+    """Return the runs whose trainings go on, or may."""
+    return open_elsewhere(connection, now).union(live_runs(connection, now))

@@ -80,9 +80,9 @@ def prune(
 ) -> None:
     """Delete the events and checkpoints of runs that have arrived completely, everywhere they go.
 
-    Runs that are still training, runs with anything pending or dead, and runs that were dropped everywhere are kept. A
-    pruned run can still be resumed: the journal keeps the platform's ids. To be able to prove it later, `prove` it
-    before.
+    Runs that are still training, or may be (`silent` ones), runs with anything pending or dead, and runs that were
+    dropped everywhere are kept. A pruned run can still be resumed: the journal keeps the platform's ids. To be able to
+    prove it later, `prove` it before.
     """
     from journal.clock import utc_now
 

@@ -21,6 +21,7 @@ from journal.mirror.mirroring import Mirroring
 from journal.mirror.restoring import restore
 from journal.mirror.stores import FolderStore
 from journal.opening import open_shared
+from journal.outbox.targets import route
 from journal.packs import archive, contents
 from journal.sessions.liveness import HEARTBEAT_TIMEOUT
 from journal.sessions.over import SILENT_FOR_GOOD
@@ -96,7 +97,9 @@ def test_it_is_waited_for(node: Recordings, url: str, condition: str) -> None:
     """All that came in may have arrived, and more may come."""
     collected(node, url, HEARTBEAT_TIMEOUT + MINUTE)
     wanted = parse_condition(condition)
-    found = judge(wanted, uploader.open(url).run().progress(), Best(1.0, "epoch 1", 1, frozenset({"loss"})), "retry")
+    found = judge(
+        wanted, uploader.open(url).run().progress(), Best(1.0, "epoch 1", 1, names=frozenset({"loss"})), "retry"
+    )
     assert (found.verdict, found.stage) == ("waiting", "silent")
     assert found.why.startswith("it is silent since 2")
 
@@ -107,6 +110,20 @@ def test_after_a_day_it_was_interrupted_which_a_drain_notes(node: Recordings, ur
     with open_shared(url) as shared:
         assert shared.note_interrupted() == 1
     assert states(url) == {"interrupted"}
+
+
+def test_it_is_not_pruned_before_it_counts_as_over(node: Recordings, url: str) -> None:
+    collected(node, url, SILENT_FOR_GOOD - MINUTE)
+    with open_shared(url) as shared:
+        with shared.begin() as connection:
+            run_id = connection.exec_driver_sql("SELECT id FROM runs").scalar_one()
+            route(connection, run_id, "ultralytics", "https://platform.example")
+        change(url, "UPDATE targets SET dropped_at = %s", (to_text(utc_now()),))
+        assert shared.prunable(utc_now(), given_up=True) == []
+        assert shared.prune(utc_now(), given_up=True).runs == 0
+        unheard(url, SILENT_FOR_GOOD + MINUTE)
+        assert shared.prunable(utc_now(), given_up=True) != []
+        assert shared.prune(utc_now(), given_up=True).runs == 1
 
 
 def test_what_its_node_knows_of_its_end_counts_at_once(node: Recordings, url: str) -> None:
