@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 from click.testing import CliRunner
-from support.journals import ROOT
+from support.journals import ROOT, url_of
 from support.recordings import recordings
 
 from uploader.__main__ import main
@@ -64,6 +64,23 @@ def test_it_shows_the_journal_to_who_has_the_address_and_ends_well(folder: Path)
                 assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.postgres
+def test_it_shows_a_shared_journal_by_its_address_and_ends_well(tmp_path: Path) -> None:
+    with recordings(tmp_path / "shared", "postgres") as journals:
+        journals.whole("t1")
+        with viewing(url_of(journals.journal)) as (process, address), requests.Session() as browser:
+            place = browser.get(address, timeout=60).url.rstrip("/")
+            told = browser.get(f"{place}/data/runs", timeout=60).json()
+            assert told["fields"]["name"] == ["t1"]
+            shown = browser.get(f"{place}/data/run", params={"key": told["fields"]["key"][0]}, timeout=60).json()
+            assert (shown["line"]["epochs_done"], shown["facts"]["results"]) == (3, {"bestEpoch": 0})
+            with browser.get(f"{place}/data/events", params={"runs": told["cursor"]}, stream=True, timeout=60):
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(60) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize(
