@@ -121,6 +121,7 @@ def end_leases(job: Job) -> None:
     changed(job, "UPDATE deliveries SET lease_until = '2020-01-01T00:00:00.000000Z' WHERE state = 'claimed'")
 
 
+@pytest.mark.once_on_postgres  # for those that were handled, there are the next test and the last
 @pytest.mark.parametrize("phase", ["arrived", "handled"])
 def test_a_drain_may_die_at_any_request(recorded: Recorded, fork_server: ForkServer, phase: str) -> None:
     number, killed = 1, True
