@@ -63,8 +63,9 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path, versio
         if version:
             older.executescript("""
                 INSERT INTO models
-                    (id, owner, project, project_name, slug, name, status, created_at, updated_at, started_at)
-                VALUES ('m', '', '', '', '', '', 'running', '', '', '');
+                    (id, owner, project, project_name, slug, name, status, created_at, updated_at, started_at,
+                     environment)
+                VALUES ('m', '', '', '', '', '', 'running', '', '', '', '{"uploaderRun":"r","uploaderProofKey":"k"}');
                 INSERT INTO answers (scope, key, digest, answer) VALUES
                 ('POST', 'start', '', '{"modelId": "m", "runId": 1}'), ('POST', 'epoch', '', '{"modelId": "m"}'),
                 ('POST', 'deleted', '', '{"modelId": "gone"}'), ('POST', 'hub', '', '{"id": "h"}');
@@ -76,6 +77,8 @@ def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path, versio
         assert migrated.execute(described).fetchall() == new.execute(described).fetchall()
         owned = migrated.execute("SELECT key FROM answers WHERE model_id = 'm'").fetchall()
         assert owned == ([("epoch",)] if 0 < version < 4 else [])
+        announced = migrated.execute("SELECT model_id, run, key FROM announced").fetchall()
+        assert announced == ([("m", "r", "k")] if version else [])
 
 
 @pytest.mark.parametrize("links", [True, False])
