@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,13 @@ def address_of(path: str | Path) -> str | None:
         return None
     found = _ADDRESS.match(str(path))
     return f"{found[1]}://{found[2]}" if found else None
+
+
+def around(path: str | Path) -> tuple[Place, Path] | None:
+    """Return the journal or the mirror that a path is, or is in at any depth, and what it is; links are followed."""
+    real = Path(os.path.realpath(path))  # it never raises
+    found = ((what_is(folder), folder) for folder in (real, *real.parents))
+    return next((one for one in found if one[0] in {"journal", "mirror"}), None)
 
 
 def what_else(path: Path) -> str:

@@ -146,12 +146,21 @@ def _checked(into: str | None) -> str:
 
 def _checked_place(blobs: str | None) -> str | None:
     """Return the place of checkpoints in its usual form, if one is named; end the command where it cannot be one."""
+    from journal.object_stores.object_addresses import scheme_of
+    from journal.reading.places import around
     from journal.shared_blobs.blob_places import checked_place
 
     try:
-        return checked_place(blobs) if blobs else None
+        place = checked_place(blobs) if blobs else None
     except ValueError as error:
         raise click.UsageError(f"--blobs: {error}") from error
+    if place and not scheme_of(place) and (found := around(place)):
+        what, folder = found
+        raise click.UsageError(
+            f"--blobs: {place} is in the {what} {folder}, with whose checkpoints the shared journal's would be mixed "
+            "up and wiped; name a folder outside of any journal or mirror"
+        )
+    return place
 
 
 def _collect(

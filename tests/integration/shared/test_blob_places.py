@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.postgres_server import empty_journal
+from support.postgres_server import change, empty_journal
 
 from journal.errors import BlobsUnavailable
 from journal.folder import Journal
@@ -100,3 +101,19 @@ def test_a_journal_in_a_file_has_them_in_its_folder(tmp_path: Path) -> None:
     with package.open(tmp_path / "journal") as opened:
         assert opened.shared_blobs is None
         assert opened.blobs is opened.local_blobs
+
+
+def test_one_that_was_named_wrongly_is_corrected_as_the_page_says(url: str, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scale-out.md").read_text("utf-8")
+    [correct, forget] = re.findall(r"^psql \S+ -c \"(.+ name = 'blobs')\"", page, re.MULTILINE)
+    wrong, right = tmp_path / "wrong", tmp_path / "right"
+    with open_shared(url) as opened:
+        opened.shared_blobs.decide(str(wrong))
+        sha256 = put(opened, b"weights")
+    wrong.rename(right)
+    change(url, correct.replace("s3://lab-checkpoints/uploader", str(right)), ())
+    with open_shared(url) as opened:
+        assert opened.blobs.names() == [sha256]
+    change(url, forget, ())
+    with open_shared(url) as opened:
+        assert opened.shared_blobs.decide(str(tmp_path / "new")) == str(tmp_path / "new")

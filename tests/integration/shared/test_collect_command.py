@@ -23,6 +23,7 @@ from journal.errors import LibraryMissing
 from journal.folder import Journal
 from journal.opening import open_shared
 from journal.reading.drain_at_work import collector_at_work
+from journal.shared_blobs.shared_store import NOTE
 from uploader.commands.collect_sources import source_of
 from uploader.commands.collecting import LOOK_SECONDS, Collector, Way
 from uploader.commands.collector_note import CollectorNote
@@ -123,6 +124,14 @@ def test_checkpoints_go_where_that_is_decided_once(node: Bench, run: Run, url: s
     assert (code, "1 new checkpoint" in printed) == (0, True)
     code, _, told = run("a", "collect", "--into", url, "--blobs", tmp_path / "elsewhere")
     assert (code, f"in {place}, which is decided once" in told) == (2, True)
+
+
+def test_no_checkpoints_are_kept_in_what_is_collected(node: Bench, run: Run, url: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(node.journal.path)
+    for place in (node.journal.path / "blobs", tmp_path / "link" / "new"):
+        code, _, told = run("a", "collect", "--into", url, "--blobs", place)
+        assert (code, f"is in the journal {node.journal.path}" in " ".join(told.split())) == (2, True)
+    assert not (node.journal.path / "blobs" / NOTE).exists()
 
 
 def test_only_the_runs_that_are_named(node: Bench, run: Run, url: str) -> None:
