@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
 _NAME = "uploader_events"
 
@@ -21,6 +20,8 @@ class Notices:
     def __init__(self, engine: Engine) -> None:
         """Listen from the first `note` on."""
         self._engine = engine
+        assert engine.dialect.loaded_dbapi is not None
+        self._failed = engine.dialect.loaded_dbapi.Error  # past a `Connection`, nothing makes it SQLAlchemy's
         self._connection: Any = None
         self._has_heard = True  # whatever was before
 
@@ -44,13 +45,14 @@ class Notices:
             self._connection = None
 
     def _listen(self) -> None:
-        with suppress(DBAPIError):  # the server is away: the next time
+        try:
             borrowed = self._engine.raw_connection()
-            connection: Any = borrowed.driver_connection  # which what is detached does not tell any more
+            self._connection = borrowed.driver_connection  # which what is detached does not tell any more
             borrowed.detach()
-            connection.autocommit = True
-            connection.execute(f"LISTEN {_NAME}")
-            self._connection = connection
+            self._connection.autocommit = True
+            self._connection.execute(f"LISTEN {_NAME}")
+        except self._failed:  # the server is away: the next time
+            self.close()
 
     def _told(self) -> bool:
         """Take what was told; a lost connection counts as news, and is made anew by the next `note`."""

@@ -52,9 +52,17 @@ class Databases:
 
     def kill(self) -> None:
         """Shut it down at once, as if its processes had died, and start it again; it recovers from its log."""
+        self.shut_down()
+        self.start()
+
+    def shut_down(self) -> None:
+        """Shut it down at once; `start` it again."""
         process = self._server._postmaster_info.process
         os.kill(process.pid, signal.SIGQUIT)
         process.wait(60)
+
+    def start(self) -> None:
+        """Start it again; it recovers from its log."""
         self._server.ensure_postgres_running()
 
 

@@ -18,16 +18,19 @@ from soaks import drain_steps
 from soaks.calls import describe
 from soaks.chaos import Chaos, Elsewhere, chaos
 from soaks.databases import Databases, changed, collect, queried
-from soaks.drains import KEY, TIMING, ForkServer, Job, drain
+from soaks.drains import KEY, TIMING, ForkServer, Job, drain, opened_of
 from soaks.fault_schedule import Schedule
 from soaks.network_tally import NetworkTally
 from soaks.trainings import record
 from soaks.verdict import compare
+from support.journals import until
 from support.platform_api import Api
+from support.recordings import Running
 
 import journal
 from journal.reading.run_reader import recorded_runs
 from uploader import intents
+from uploader.delivery.drain import Drain
 from uploader.server.running import RunningServer, running
 
 ON_BOTH_ENGINES = True
@@ -229,3 +232,24 @@ def test_the_server_of_a_shared_journal_may_die_at_any_request(
             is_struck = struck.empty()
         number += 5
     assert number > 10
+
+
+def test_a_drain_that_waits_for_news_outlives_the_server(
+    server_of_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("uploader.delivery.drain.TICK_SECONDS", 0.02)
+    (tmp_path / "blobs").mkdir()
+    job = Job(tmp_path, "http://127.0.0.1:9", timing=PATIENT, watch_seconds=600, shared=server_of_databases.new())
+
+    def listening() -> bool:
+        return queried(job, "SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN uploader_events'") != []
+
+    with opened_of(job) as opened, closing(opened.outbox()) as outbox:
+        waiting = Running(Drain(opened, outbox, job.settings, job.options))
+        until(lambda: waiting.has_ended or listening())
+        server_of_databases.shut_down()
+        until(lambda: waiting.has_ended or "cannot be reached" in caplog.text)
+        server_of_databases.start()
+        until(lambda: waiting.has_ended or listening())
+        waiting.stop()
+    assert waiting.summary().exit_code == ALL_DELIVERED

@@ -136,6 +136,10 @@ class Running:
         self._thread = threading.Thread(target=lambda: self._summary.append(drain.run()))
         self._thread.start()
 
+    @property
+    def has_ended(self) -> bool:
+        return not self._thread.is_alive()
+
     def stop(self) -> None:
         self._drain.stop()
         self._thread.join()
