@@ -300,6 +300,8 @@ class Collecting:
         """Have the node learn what has arrived of its runs."""
         began = self._clock()
         results, told = self._of_outbox.changed(both.outbox, collected.runs)
+        with both.outbox.begin(read_only=True) as connection:
+            results = [pruned_there.with_pruned(connection, one, self.through) for one in results]
         collected.refused += exchange.learn(both.node, results)
         collected.learned = len(results)
         self._of_outbox.note(told)

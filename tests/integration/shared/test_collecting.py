@@ -325,6 +325,32 @@ def test_what_has_arrived_is_told_to_the_node(node: Bench, outbox: Journal) -> N
     assert there(outbox, "SELECT count(*) FROM deliveries") == [(2,)]
 
 
+@pytest.mark.parametrize("given_up", [False, True])
+def test_what_was_pruned_before_the_node_learned_of_it_has_arrived_unless_it_was_given_up(
+    node: Bench, outbox: Journal, *, given_up: bool
+) -> None:
+    node.event("training_started")
+    node.checkpoint(b"bytes", "final")
+    node.writer.end_session(node.session_id, "complete")
+    Collecting(node.journal, outbox).step()
+    if given_up:
+        with outbox.begin() as connection:
+            connection.execute(text("UPDATE targets SET dropped_at = '2026-01-01T00:00:00.000Z'"))
+    else:
+        deliver_all(outbox, node)
+    later = utc_now() + timedelta(days=1)
+    assert outbox.prune(later, given_up=given_up).events == 2
+
+    for _ in range(2):
+        Collecting(node.journal, outbox).step(is_last=True)
+        with node.journal.begin(read_only=True) as connection:
+            assert prunable.pruned(connection) == set()  # all of it is here
+        assert (node.journal.prunable(later) == [node.run.id]) is not given_up
+    assert there(outbox, "SELECT kind FROM events") == []
+    node.event("epoch_end")
+    assert node.journal.prunable(later) == []
+
+
 def test_what_the_node_has_delivered_itself_is_not_sent_again(node: Bench, outbox: Journal) -> None:
     node.event("training_started")
     node.checkpoint(b"bytes", "final")
