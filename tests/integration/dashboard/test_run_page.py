@@ -178,6 +178,8 @@ def test_a_console_is_searched(still):
     search.press("Enter")
     assert told.inner_text() == "1 of 11"
     assert still.locator(".hit.now").inner_text() == "line 19"
+    box, hit = (still.locator(each).bounding_box() for each in ("pre.console", ".hit.now"))
+    assert box["y"] < hit["y"] < box["y"] + box["height"] - hit["height"]
 
 
 def test_plots_are_drawn_from_their_data(still):
@@ -199,9 +201,20 @@ def test_what_was_logged_has_a_slider_for_its_steps(still):
     still.locator("#pictures").scroll_into_view_if_needed()
     card = still.get_by_role("region", name="loss by place")
     assert card.locator("output").inner_text() == "epoch 3"
-    card.get_by_label("Step of loss by place").press("ArrowLeft")
-    assert card.locator("output").inner_text() == "epoch 2"
-    card.locator(".legend b:text('2')").wait_for()
+    slider = card.get_by_label("Step of loss by place")
+    slider.focus()
+    for key, told, last in (("ArrowLeft", "epoch 2", "2"), ("ArrowRight", "epoch 3", "3")):
+        still.keyboard.press(key)  # to what has the focus, also after a step
+        assert card.locator("output").inner_text() == told
+        card.locator(f".legend b:text('{last}')").wait_for()
+    card.locator("canvas").wait_for()
+    still.keyboard.press("ArrowLeft")
+    card.get_by_role("button", name="loss by place larger").click()
+    assert card.locator(".plot").bounding_box()["height"] > 300
+    slider.press("ArrowRight")
+    card.locator("[aria-pressed=true]:text('⤢')").wait_for()
+    assert card.locator(".plot").bounding_box()["height"] > 300
+    slider.press("ArrowLeft")
     assert still.locator("#pictures figure:has(img)").inner_text().count("epoch 3") == 1
 
 
@@ -311,6 +324,11 @@ def test_what_is_not_there_takes_no_room_and_a_long_word_is_not_wider_than_the_p
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator("h1").bounding_box()["width"] > 300
     assert page.locator("#curves").is_visible()
+    run.tell(epochs=Columns([2], ["2026-11-01T00:00:40Z"], {"m" * 120: [0.5]}))
+    long = page.locator(f"#values tr:has([title={'m' * 120}])")
+    last = long.locator("td").first
+    assert last.inner_text() == "0.5"
+    assert last.bounding_box()["x"] + last.bounding_box()["width"] < 390
     checkpoint = replace(facts.checkpoints[0], epoch=9999)
     run.tell(is_whole=True, facts=replace(facts, checkpoints=[checkpoint]))
     page.locator("#checkpoints").get_by_text("10,000", exact=True).wait_for()

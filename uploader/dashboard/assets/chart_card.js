@@ -21,8 +21,8 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
   let [chart, view, visible, stale, entries] = [null, null, false, true, []];
 
   function enlarge() {
-    larger.setAttribute("aria-pressed", String(element.classList.toggle("large")));
-    element.scrollIntoView({ block: "nearest" });
+    larger.setAttribute("aria-pressed", String(box.parentNode.classList.toggle("large"))); // of another element, where it was moved
+    box.parentNode.scrollIntoView({ block: "nearest" });
   }
 
   function build() {

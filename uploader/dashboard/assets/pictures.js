@@ -40,20 +40,28 @@ function cardsOf(pictures) {
 
 function stepped(name, all) {
   if (all.length === 1) return drawn(all[0]);
-  let card = drawn(all.at(-1), true);
+  const card = drawn(all.at(-1), true);
   const said = h("output", { class: "number" }, all.at(-1).place);
   const slider = h("input", { type: "range", min: 0, max: all.length - 1, value: all.length - 1, oninput: () => {
     const one = all[slider.value];
     said.textContent = one.place;
     slider.setAttribute("aria-valuetext", one.place);
-    const next = drawn(one, true);
-    next.append(label);
-    card.replaceWith(next);
-    card = next;
+    show(drawn(one, true));
   } });
   const label = h("label", { class: "field step" }, h("span", { class: "sr" }, `Step of ${name}`), slider, said);
   card.append(label);
   return card;
+
+  /** Put what another card shows in place of what stands above the slider, which would be let go if it was moved. */
+  function show(next) {
+    if (card.matches(".large")) next.querySelector("[title=Larger]")?.click();
+    seen.unobserve(next);
+    card.see?.(false);
+    while (card.firstChild !== label) card.firstChild.remove();
+    card.prepend(...next.childNodes);
+    [card.className, card.see] = [next.className, next.see];
+    card.see?.(true);
+  }
 }
 
 function drawn(one, isTold = false) {

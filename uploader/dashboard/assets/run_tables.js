@@ -31,7 +31,7 @@ function table(label, heads, rows) {
 }
 
 const numbered = (place, unit) => numberOf(place, unit).toLocaleString("en");
-const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row" }, first), cells.map((cell) => h("td", {}, cell)));
+const row = (first, ...cells) => h("tr", {}, h("th", { scope: "row", title: first }, first), cells.map((cell) => h("td", {}, cell)));
 
 /** Every metric's last and best value, and that of the final evaluation. `update` writes what has changed. */
 export function valuesOf(unit) {
@@ -40,7 +40,7 @@ export function valuesOf(unit) {
   const body = element.querySelector("tbody");
   function add(name) {
     const made = [0, 1, 2, 3].map(() => h("td", { class: "number" }));
-    body.append(h("tr", {}, h("th", { scope: "row" }, name), made));
+    body.append(h("tr", {}, h("th", { scope: "row", title: name }, name), made));
     cells.set(name, made);
   }
   return {
