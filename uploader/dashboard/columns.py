@@ -30,6 +30,16 @@ def columns(at: Sequence[float], times: Sequence[str | None], rows: Sequence[Map
     return Columns(list(at), list(times), values, gaps=_gaps(at, rows, values))
 
 
+def planned(epochs: int | None, step: int | None) -> int | None:
+    """Return what a run's progress is measured by: None of a loop beyond its epochs, whose steps are smaller.
+
+    Args:
+        epochs: How many there are to be.
+        step: The last one of a loop that counts steps, from 0; None where epochs are counted.
+    """
+    return None if step is not None and epochs is not None and step > epochs else epochs
+
+
 def _by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the values of rows by their names; most runs tell the same names in each, so that these need no look."""
     shapes = dict.fromkeys(map(tuple, rows))

@@ -35,7 +35,7 @@ class RunLine:
         heard_at: When the newest that is known of it happened, or None.
         seconds: How long it was trained until then, without the pauses between its sessions, or None.
         epochs_done: How many epochs were trained.
-        epochs_planned: How many there are to be, or None.
+        epochs_planned: How many there are to be, or None; None of a loop whose steps are smaller (`columns.planned`).
         step: The number of its last step, of a loop that counts steps; None where it counts epochs.
         metrics: The values of its end, or of its newest epoch, by their names.
         arguments: What it is trained with, by name. In a change of the list, empty where they are as they were.
@@ -56,6 +56,13 @@ class RunLine:
     step: int | None = None
     metrics: Mapping[str, Number] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def far(self) -> int:
+        """How far it is, of what is planned: most loops count steps from 0, some from 1."""
+        if self.step is None:
+            return self.epochs_done
+        return self.step if self.step == self.epochs_planned else self.step + 1
 
 
 @dataclass(frozen=True)

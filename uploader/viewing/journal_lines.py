@@ -10,7 +10,7 @@ from journal.reading.overview import RunOverview
 from journal.reading.recorded_epochs import RecordedEpoch, trained_epochs
 from journal.reading.run_gists import RunGist
 from uploader.addresses import shown
-from uploader.dashboard.columns import number
+from uploader.dashboard.columns import number, planned
 from uploader.dashboard.shown import Number, RunLine
 from uploader.reports.standing import is_wrong_there
 
@@ -21,6 +21,7 @@ _STATES = {"finished": "completed"}
 def run_line(run: RunOverview, gist: RunGist) -> RunLine:
     """Return a run as a line of the list."""
     newest = trained_epochs(gist.newest)[-1:]
+    step = newest[0].epoch if newest and newest[0].is_step else None
     tags = gist.details.get("tags")
     return RunLine(
         key=run.id,
@@ -34,8 +35,8 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
         heard_at=run.last_sign_at,
         seconds=run.seconds,
         epochs_done=_done(gist, newest),
-        step=newest[0].epoch if newest and newest[0].is_step else None,
-        epochs_planned=_planned(gist.registration.get("epochs")),
+        step=step,
+        epochs_planned=planned(_planned(gist.registration.get("epochs")), step),
         metrics=_metrics(gist.end, newest[0] if newest else None),
         arguments=_arguments(gist.registration),
     )

@@ -70,7 +70,7 @@ def time_left(line: RunLine, epochs: Columns) -> str | None:
     took = sorted(later - earlier for earlier, later in pairwise(known))
     if line.state != "running" or not line.epochs_planned or not took:
         return None
-    return _span(took[(len(took) - 1) // 2] * (line.epochs_planned - line.epochs_done))
+    return _span(took[(len(took) - 1) // 2] * max(0, line.epochs_planned - line.far))
 
 
 def _rank(name: str) -> tuple[int, list[tuple[int, str]]]:
@@ -100,7 +100,7 @@ def _points(told: Sequence[tuple[int, float]]) -> list[str]:
 
 
 def _share(line: RunLine) -> int | None:
-    return min(100, round(100 * line.epochs_done / line.epochs_planned)) if line.epochs_planned else None
+    return min(100, round(100 * line.far / line.epochs_planned)) if line.epochs_planned else None
 
 
 def _place(one: DestinationLine) -> str:

@@ -31,9 +31,9 @@ def test_a_training_is_found_in_the_list_and_followed_on_its_page(browser: Any, 
     with visited(browser, server.url) as page:
         page.get_by_role("link", name="night", exact=True).first.click()
         page.wait_for_url(f"{server.url}/runs/local/demo/night")
-        page.get_by_text("epoch 1 of 3").wait_for()
+        page.get_by_text("1 of 3 epochs").wait_for()
         epoch(api, run, 1)
-        page.get_by_text("epoch 2 of 3").wait_for()
+        page.get_by_text("2 of 3 epochs").wait_for()
         api.event("console_output", {"chunkId": 1, "content": "half of it"}, modelId=run["modelId"])
         page.get_by_text("half of it").wait_for()
         api.event("training_failed", {"error": "CUDA out of memory"}, modelId=run["modelId"])
@@ -48,4 +48,4 @@ def test_a_model_of_hub_is_shown_at_the_address_that_clients_print(browser: Any,
     assert api.post(f"/v1/models/{model}", metrics).ok
     with visited(browser, server.url, f"/models/{model}") as page:
         page.get_by_role("heading", name="<b>exp</b>").wait_for()
-        page.get_by_text("epoch 1 of 3").wait_for()
+        page.get_by_text("1 of 3 epochs").wait_for()

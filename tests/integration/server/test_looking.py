@@ -344,14 +344,20 @@ def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(told: Told, says
     assert told.source.runs().runs[0].step == step
 
 
-def test_a_loop_that_counts_its_steps_from_1_has_its_last_one_and_stopped_at_its_end(told: Told) -> None:
-    told.start(epochs=2)
-    for step in (1, 2):
+@pytest.mark.parametrize(
+    ("epochs", "steps", "planned"), [(2, [1, 2], 2), (10, [0, 1, 9], 10), (2, [0, 1000], None)], ids=str
+)
+def test_a_loop_has_all_its_steps_and_ended_by_itself_whichever_of_them_it_logged(
+    told: Told, epochs: int, steps: list[int], planned: int | None
+) -> None:
+    told.start(epochs=epochs)
+    for step in steps:
         told.epoch(step, revision=1)
     told.event("training_complete", {"results": {}})
     [line] = told.source.runs().runs
-    assert (line.state, line.epochs_done, line.step) == ("completed", 2, 2)
-    assert [*told.source.news(KEY).epochs.at] == [1, 2]
+    assert (line.state, line.epochs_done, line.step) == ("completed", len(steps), steps[-1])
+    assert line.epochs_planned == planned
+    assert [*told.source.news(KEY).epochs.at] == steps
 
 
 def test_what_an_epoch_told_and_is_no_number_is_a_gap(told: Told) -> None:

@@ -207,8 +207,11 @@ def test_what_an_epoch_told_before_it_was_trained_again_makes_it_no_best_one(
 def test_a_line_tells_the_last_step_of_a_loop_that_counts_steps(
     journals: Recordings, source: JournalSource, says: dict[str, Any], step: int | None
 ) -> None:
-    epoch(journals.begin(), 11, 0.25, **says)
-    assert source.runs().runs[0].step == step
+    training = journals.begin()
+    training.started(epochs=10)
+    epoch(training, 11, 0.25, **says)
+    [line] = source.runs().runs
+    assert (line.step, line.epochs_planned) == (step, 10 if step is None else None)
 
 
 def test_an_open_comparison_is_told_the_epochs_of_a_run_and_nothing_of_one_that_has_none(

@@ -42,9 +42,9 @@ def test_it_follows_a_training_from_before_it_begins_to_its_end(tmp_path: Path) 
     with recordings(folder) as journals:
         training = journals.begin("t1")
         training.started(epochs=2)
-        page.shows("epoch 0 of 2")
+        page.shows("0 of 2 epochs")
         training.epoch(0)
-        page.shows("epoch 1 of 2")
+        page.shows("1 of 2 epochs")
         training.complete()
         training.end()
         page.shows("completed")
@@ -82,7 +82,7 @@ training.started(epochs=2)
     """
 from support.journals import ROOT, until
 training.epoch(0)
-until(lambda: "epoch 1 of 2" in panel._shown)
+until(lambda: "1 of 2 epochs" in panel._shown)
 panel.close()
 """,
 )
@@ -96,5 +96,5 @@ def test_in_a_notebook_the_cell_of_the_panel_shows_what_happens_in_another_one(t
     client = nbclient.NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(env=environment)
     [shown] = notebook.cells[1].outputs
-    assert "epoch 1 of 2" in shown.data["text/html"]
+    assert "1 of 2 epochs" in shown.data["text/html"]
     assert notebook.cells[2].outputs == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -46,6 +47,19 @@ def test_the_time_left_goes_by_the_newest_epochs_and_is_told_of_what_runs() -> N
     resumed = [BEGIN + timedelta(seconds=seconds) for seconds in (0, 30, 86430, 86460)]
     assert time_left(LINE, Columns([0, 1, 2, 3], [each.isoformat() for each in resumed], {})) == "4 min"
     assert time_left(LINE, Columns([0, 1], [BEGIN.isoformat(), None], {})) is None
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        ({}, "3 of 10 epochs"),
+        ({"step": 9}, "10 of 10 steps"),
+        ({"step": 10}, "10 of 10 steps"),  # it counts from 1
+        ({"step": 300, "epochs_planned": None}, "step 300"),
+    ],
+)
+def test_how_far_a_run_is_counts_epochs_or_steps(counted: dict[str, int], said: str) -> None:
+    assert f"<span>{said}</span>" in panel_html(RunNews("", replace(LINE, **counted)), "journal")
 
 
 def test_what_a_run_is_called_is_no_markup() -> None:

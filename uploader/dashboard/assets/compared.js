@@ -4,7 +4,7 @@ import { data } from "./base.js";
 import { mainFirst } from "./run_columns.js";
 import { took } from "./run_rows.js";
 import { noRows, upsert } from "./series.js";
-import { duration } from "./words.js";
+import { duration, farOf } from "./words.js";
 
 /** Among the names of metrics, what stands for the times of epochs. */
 export const TIMES = "";
@@ -68,8 +68,9 @@ export function takeIn(run, { line, facts, progress, epochs, is_whole: isWhole }
 
 /** What a run came to: how far it is, then its metrics, those first that people look at first. */
 export function resultsOf({ line }, areSteps) {
-  const far = line.step != null && !areSteps ? `step ${line.step}` : line.step ?? line.epochs_done;
-  const all = { [areSteps ? "Steps" : "Epochs"]: [far, line.epochs_planned].filter((each) => each != null).map((each) => each.toLocaleString("en")).join(" / "), Took: duration(took(line)) || null };
+  const { step, epochs_planned: planned } = line;
+  const far = planned || step == null ? [farOf(line), planned].filter((each) => each != null).map((each) => each.toLocaleString("en")).join(" / ") : `step ${step.toLocaleString("en")}`;
+  const all = { [areSteps ? "Steps" : "Epochs"]: far, Took: duration(took(line)) || null };
   for (const name of mainFirst(Object.keys(line.metrics))) all[name] = line.metrics[name];
   return all;
 }

@@ -2,7 +2,7 @@
 
 import { h, pageOf } from "./base.js";
 import { took } from "./run_rows.js";
-import { chip, duration, ends, even, isJudged, kindOf, lowerIsBetter, short, time } from "./words.js";
+import { chip, duration, ends, even, farOf, isJudged, kindOf, lowerIsBetter, short, time } from "./words.js";
 
 const MAIN = [/mAP50-95/i, /mAP50/i, /fitness/i, /top1|accuracy/i, /top5/i, /f1/i, /^val.*loss/i, /loss/i];
 const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"];
@@ -10,7 +10,7 @@ const TELLING = ["model", "data", "lr0", "optimizer", "batch", "imgsz", "epochs"
 const FIELDS = {
   state: { label: "State", width: 8.5, said: (row) => row.state, show: (row) => chip(row.state) },
   progress: {
-    label: "Progress", width: 6, number: true, said: (row) => `${row.step ?? ""}/${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
+    label: "Progress", width: 7.5, number: true, said: (row) => `${row.step ?? ""}/${row.epochs_done}/${row.epochs_planned}${kindOf(row.state)}`, show: progress },
   trend: { label: "Trend", width: 7, unsorted: true, said: () => "" },
   started: { label: "Started", width: 7, down: true, said: (row) => row.started_at ?? "", show: (row) => time(row.started_at) },
   took: { label: "Took", width: 6.5, number: true, down: true, said: (row) => duration(took(row)), show: (row) => duration(took(row)) || "–" },
@@ -80,6 +80,6 @@ function progress(row) {
   const isOn = kindOf(row.state) === "busy" && planned;
   return [
     row.step != null ? h("span", { "data-step": "" }, `step ${row.step.toLocaleString("en")}`) : h("span", { "data-one": done === 1 && !planned }, done.toLocaleString("en"), planned ? h("span", { class: "quiet" }, ` / ${planned.toLocaleString("en")}`) : null),
-    isOn ? h("span", { class: "progress", "--done": Math.min(1, done / planned) }) : null,
+    isOn ? h("span", { class: "progress", "--done": Math.min(1, farOf(row) / planned) }) : null,
   ];
 }

@@ -2,12 +2,14 @@
 import { at, h, isFile } from "./base.js";
 import { buttonsOf } from "./acting.js";
 import { factsOf, linkTo } from "./run_tables.js";
-import { chip, count, duration, time, unitOf } from "./words.js";
+import { chip, count, duration, farOf, time, unitOf } from "./words.js";
 
 const RECENT = 10; // epochs from which the time that is left is told
 
 /** What is known of the time that is left, in words. */
-export function timeLeft({ state, epochs_done: done, epochs_planned: planned }, times) {
+export function timeLeft(line, times) {
+  const { state, epochs_planned: planned } = line;
+  const done = farOf(line);
   if (state !== "running" || !planned || planned <= done) return "";
   const known = times.slice(-RECENT - 1).map((each) => Date.parse(each) / 1000).filter(Number.isFinite);
   const took = known.slice(1).map((time, row) => time - known[row]).sort((one, other) => one - other);
@@ -55,9 +57,9 @@ export function headOf(title) {
 }
 
 function standingOf(line, left) {
-  const { epochs_done: done, epochs_planned: planned, step } = line;
-  const [unit, far] = [unitOf(line), step ?? done];
-  const trained = planned ? `${unit} ${far.toLocaleString("en")} of ${planned.toLocaleString("en")}` : step != null ? `step ${far.toLocaleString("en")}` : done ? count(done, "epoch") : "";
+  const { epochs_planned: planned, step } = line;
+  const [unit, done] = [unitOf(line), farOf(line)];
+  const trained = planned ? `${done.toLocaleString("en")} of ${count(planned, unit)}` : step != null ? `step ${step.toLocaleString("en")}` : done ? count(done, unit) : "";
   return [
     h("div", { class: "row" }, chip(line.state), line.project ? h("span", {}, line.project) : null, (line.tags ?? []).map((tag) => h("span", { class: "tag" }, tag)),
       h("span", { class: "quiet" }, [trained, left].filter(Boolean).join(" · ")), h("span", { class: "quiet" }, "last heard of ", time(line.heard_at))),

@@ -32,6 +32,9 @@ export const titled = (unit) => (unit === "step" ? "Step" : "Epoch");
 /** What a run counts: steps, where it tells of its last one, or epochs. */
 export const unitOf = ({ step }) => (step == null ? "epoch" : "step");
 
+/** How far a run is, of what is planned: most loops count steps from 0, some from 1. */
+export const farOf = ({ step, epochs_done: done, epochs_planned: planned }) => (step == null ? done : step === planned ? step : step + 1);
+
 /** A size in bytes: 5.4 MB. */
 export function bytes(value) {
   if (value == null) return "";

@@ -56,7 +56,9 @@ class ModelSnapshot:
 
     def state(self, now: str) -> training_state.State:
         """Return the state that a person is told."""
-        return training_state.state(self.model, len(self.trained), now)
+        return training_state.state(
+            self.model, len(self.trained), training_state.limit(self.model.epochs, self.epochs), now
+        )
 
     @property
     def weights(self) -> Checkpoint | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from uploader.dashboard.columns import number
+from uploader.dashboard.columns import number, planned
 from uploader.dashboard.other_values import other_values
 from uploader.dashboard.shown import Action, CheckpointLine, Fact, Number, RunFacts, RunLine
 from uploader.server.pages.told import numbers, tags_of
@@ -37,7 +37,8 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
     total = rules.limit(model.epochs, last)
     is_counted = rules.is_final_evaluation(last) and (total is None or last[-1].epoch < total)
     done = epochs - is_counted
-    state = rules.state(model, done, now)
+    state = rules.state(model, done, total, now)
+    step = newest.epoch if newest and rules.is_step(newest) else None
     return RunLine(
         key=key_of(model),
         name=str((model.properties or {}).get("name") or model.slug),
@@ -50,8 +51,8 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
         heard_at=rules.heard_at(model),
         seconds=None if model.status in _NOT_STARTED else rules.milliseconds_of(model) / 1000,
         epochs_done=done,
-        epochs_planned=model.epochs,
-        step=newest.epoch if newest and rules.is_step(newest) else None,
+        epochs_planned=planned(model.epochs, step),
+        step=step,
         metrics=numbers((model.results or {}).get("metrics")) or (metrics_of(newest) if newest else {}),
         arguments=model.train_args or {},
     )

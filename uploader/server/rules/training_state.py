@@ -42,18 +42,19 @@ _RESULTS = ".csv"
 """How a trainer's own record of its epochs ends, from which some are taken in."""
 
 
-def state(model: Model | Overview, done: int, now: str) -> State:
+def state(model: Model | Overview, done: int, total: int | None, now: str) -> State:
     """Return the state of a model.
 
     Args:
         model: The model.
         done: How many epochs were trained.
+        total: How many there are to be, as `limit` tells: a loop that ends by itself is never called stopped early.
         now: Current time, ISO 8601 in UTC.
     """
     was_interrupted = model.status == "failed" and (model.error or {}).get("code") == INTERRUPTED
     if was_interrupted and heard_at(model) <= (model.completed_at or ""):  # otherwise it was only thought to be dead
         return "interrupted"
-    if model.status == "completed" and done and model.epochs is not None and done < model.epochs:
+    if model.status == "completed" and done and total is not None and done < total:
         return "stopped early"
     if model.status != "running" and not was_interrupted:
         return model.status
