@@ -86,12 +86,34 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], restored: Resto
         BlobError: The store that keeps them cannot be used now.
         JournalError: One of the journals cannot be.
     """
-    if absent := lacking(node, outbox, runs) | _lost(node, outbox, runs, whole):
+    lacking = {sha256 for _, sha256 in _lacking(node, outbox, runs)}
+    if absent := lacking | _lost(node, outbox, runs, whole):
         restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), restored)
 
 
-def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
-    """Return the sha256 of those that are needed and not there."""
+def waiting(node: Journal, outbox: Journal, runs: Collection[str], gone: Collection[str]) -> dict[str, set[str]]:
+    """Return those whose events wait, by run: all that are not there of the runs that lack one that is needed.
+
+    Among them are older ones, whose bytes nobody brings, as newer ones have superseded them on the node. Until these
+    come in, one of those would be the newest, and a drain would look for its bytes.
+
+    Args:
+        node: Has them.
+        outbox: The shared journal.
+        runs: The node's runs whose checkpoints to look at.
+        gone: Those that nobody has any more, for which nothing waits.
+    """
+    lack = {run for run, sha256 in _lacking(node, outbox, runs) if sha256 not in gone}
+    with node.begin(read_only=True) as connection:
+        saved = {(run, one) for run in lack for one in journal_reader.saved_blobs(connection, [run]) if one}
+    with outbox.begin(read_only=True) as connection:
+        saved -= contents.arrived(connection, lack)
+        there = _there(connection, {sha256 for _, sha256 in saved})
+    return {run: {one for its, one in saved if its == run} - there - {*gone} for run in lack}
+
+
+def _lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[tuple[str, str]]:
+    """Return those that are needed and not there, each with its run."""
     with node.begin(read_only=True) as connection:
         needed = _needed(connection, runs)
     if not needed:
@@ -102,7 +124,7 @@ def lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[str]:
         absent = {(run, sha256) for run, sha256 in needed if sha256 not in there}
         notes = brought.read(connection, brought.place(node)) if absent else {}
         pruned = pruned_there.pruned_through(connection, {run for run, _ in absent}, notes) if absent else {}
-    return {sha256 for _, sha256 in absent - _arrived_before(node, pruned)}
+    return absent - _arrived_before(node, pruned)
 
 
 def _arrived_before(node: Journal, pruned: Mapping[str, int]) -> set[tuple[str, str]]:

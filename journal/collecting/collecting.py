@@ -18,13 +18,12 @@ from sqlalchemy import Row
 from journal.collecting import brought, checkpoint_bytes, exchange, node_events, pruned_there
 from journal.collecting.brought import Note, Reached
 from journal.collecting.exchange import Telling
+from journal.collecting.session_ends import SessionEnds
 from journal.errors import BlobError
 from journal.folder import Journal
 from journal.mirror import needed_checkpoints
 from journal.mirror.journal_reader import JournalReader
 from journal.mirror.restoring import Restored
-from journal.outbox import results_intake
-from journal.outbox.run_results import SessionEnd
 from journal.sessions.identity import ENTRY_FIELDS, Entry
 from journal.writing import fallback_intake
 
@@ -147,7 +146,7 @@ class Collecting:
         """Have what is there learned from the shared journal."""
         self._seen = -1
         self._reached: dict[str, Reached] = {}
-        self._ends: dict[str, SessionEnd] = {}
+        self._ends = SessionEnds()
         self._of_node, self._of_outbox = Telling(), Telling()
         self._look_due = self._clock()
         self._missing: list[str] = []
@@ -186,16 +185,15 @@ class Collecting:
         runs = list(dict.fromkeys(one.run_id for one in sessions))
         self.came = collected = Collected(runs, missing=self._missing)
         is_due = is_last or self._clock() >= self._look_due
-        ends = {one.uuid: _end(one) for one in sessions}
-        if newest == self._seen and not is_due and ends == self._ends:
+        if newest == self._seen and not is_due and self._ends.are_told(sessions):
             return collected
         both = _Both(node, reader, stack.enter_context(self._outbox.on_one_connection()))
         try:
             self._bring(both, sessions, newest, collected)
         except BlobError:  # of checkpoints alone: what else there is goes on
-            self._tell_each_other(both, ends, collected, is_due=is_due)
+            self._tell_each_other(both, sessions, newest, collected, is_due=is_due)
             raise
-        self._tell_each_other(both, ends, collected, is_due=is_due)
+        self._tell_each_other(both, sessions, newest, collected, is_due=is_due)
         return collected
 
     def _bring(self, both: _Both, sessions: Sequence[Row[Any]], newest: int, collected: Collected) -> None:
@@ -209,7 +207,7 @@ class Collecting:
         with self._bytes_first(both, collected, is_new=bool(new)) as waiting:
             for session in new:
                 reached = self._begin_at(both, session, lowest.get(session.id), notes.get(session.uuid), newest)
-                wanted = _Wanted(session, newest, notes.get(session.uuid), waiting)
+                wanted = _Wanted(session, newest, notes.get(session.uuid), waiting.get(session.run_id, ()))
                 self._bring_session(both, wanted, reached, collected)
         collected.refused += exchange.bring(both.outbox, results, has_events=True)
         self._of_node.note(told)
@@ -221,24 +219,27 @@ class Collecting:
         return known is None or note != known.note()
 
     @contextmanager
-    def _bytes_first(self, both: _Both, collected: Collected, *, is_new: bool) -> Iterator[Collection[str]]:
-        """Bring the bytes of checkpoints; provide those that cannot be brought now, whose events wait for them.
+    def _bytes_first(
+        self, both: _Both, collected: Collected, *, is_new: bool
+    ) -> Iterator[Mapping[str, Collection[str]]]:
+        """Bring the bytes of checkpoints; provide, by run, those that are not there and whose events wait.
 
         What else was recorded does not wait. At the end it is raised what was in the way.
         """
-        brought, waiting, error = Restored(), set[str](), None
+        brought, waiting, error = Restored(), dict[str, set[str]](), None
         try:
             if is_new:
                 both.node.flush()  # nothing leaves the machine that a power cut could still take from it
                 checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought, self._whole)
         except BlobError as found:
-            waiting, error = checkpoint_bytes.lacking(both.node, both.outbox, collected.runs), found
+            waiting = checkpoint_bytes.waiting(both.node, both.outbox, collected.runs, brought.missing)
+            error = found
         finally:
             collected.checkpoints, collected.bytes = brought.checkpoints, brought.bytes
         if is_new:
             self._missing = collected.missing = brought.missing
         collected.refused += brought.damaged
-        yield waiting.difference(brought.missing)
+        yield waiting
         if error:
             raise error
 
@@ -282,19 +283,13 @@ class Collecting:
             collected.events += new
         self._reached[session] = reached
 
-    def _tell_each_other(self, both: _Both, ends: dict[str, SessionEnd], collected: Collected, *, is_due: bool) -> None:
+    def _tell_each_other(
+        self, both: _Both, sessions: Sequence[Row[Any]], newest: int, collected: Collected, *, is_due: bool
+    ) -> None:
         """Tell the shared journal how far the node's sessions are, and the node, if that is due, what has arrived."""
-        self._tell_ends(both.outbox, ends)
+        self._ends.tell(both.reader, both.outbox, sessions, self.through, newest)
         if is_due:
             self._learn(both, collected)
-
-    def _tell_ends(self, outbox: Journal, ends: dict[str, SessionEnd]) -> None:
-        """Tell how far the node's sessions are, where that has changed: a drain sees by it which are at work."""
-        changed = [one for uuid, one in ends.items() if self._ends.get(uuid) != one]
-        if changed:
-            with outbox.begin(concurrent=True) as connection:  # a hundred nodes do so twice a minute
-                results_intake.take_ends(connection, changed)
-        self._ends = ends
 
     def _learn(self, both: _Both, collected: Collected) -> None:
         """Have the node learn what has arrived of its runs."""
@@ -312,7 +307,3 @@ class Collecting:
 
 def _columns(entry: Entry) -> dict[str, Any]:
     return dict(zip(ENTRY_FIELDS, entry, strict=True))
-
-
-def _end(session: Row[Any]) -> SessionEnd:
-    return SessionEnd(session.uuid, session.heartbeat_at, session.ended_at, session.outcome)

@@ -7,6 +7,7 @@ journal sends it again; and what these have delivered is told to the node.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -71,7 +72,8 @@ def bring(outbox: Journal, results: Collection[Results], *, has_events: bool) ->
     refused = []
     for one in results:
         with outbox.begin() as connection:
-            refused += results_intake.take_in(connection, one, has_events=has_events).refused
+            told = replace(one, sessions=())  # how far these are is told when their events are there
+            refused += results_intake.take_in(connection, told, has_events=has_events).refused
     return refused
 
 

@@ -33,6 +33,15 @@ def first_new(reader: JournalReader, seen: int, newest: int) -> dict[int, int]:
         return {row.session_id: row.lowest for row in connection.execute(query)}
 
 
+def lasts(reader: JournalReader, session_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Return the highest number, and the highest id, of each session's events, by session."""
+    if not session_ids:
+        return {}
+    query = select(_E.c.session_id, func.max(_E.c.seq), func.max(_E.c.id)).where(_E.c.session_id.in_(session_ids))
+    with reader.begin() as connection:
+        return {one: (seq, id_) for one, seq, id_ in connection.execute(query.group_by(_E.c.session_id))}
+
+
 def sessions(reader: JournalReader, runs: Collection[str] | None) -> Sequence[Row[Any]]:
     """Return the sessions of runs (these, or all), in the order in which the journal has them."""
     with reader.begin() as connection:

@@ -63,7 +63,8 @@ def take_in(
     connection.execute(upsert(tables.runs).values(vars(results.run)).on_conflict_do_nothing())
     for theirs in results.targets:
         _take_target(connection, results.run.id, theirs, taken, has_events=has_events, only_of_events=only_of_events)
-    take_ends(connection, results.sessions)
+    if has_events:  # of a session that is over, nobody waits for more
+        take_ends(connection, results.sessions)
     coverage.count_taken_in(connection)
     return taken
 

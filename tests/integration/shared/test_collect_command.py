@@ -85,6 +85,25 @@ def test_packs_and_mirrors_come_in_by_the_same_identities(node: Bench, run: Run,
     assert there(url) == ["training_started"]
 
 
+def test_a_mirror_tells_that_a_session_has_ended_when_all_that_it_recorded_is_there(
+    node: Bench, run: Run, url: str, tmp_path: Path
+) -> None:
+    node.register()  # so that the mirror has results, which name its sessions
+    mirror, blobs = tmp_path / "mirror", tmp_path / "blobs"
+    collect = ("b", "collect", mirror, "--into", url, "--blobs", blobs)
+    assert (run("a", "mirror", mirror)[0], run(*collect)[0]) == (0, 0)
+    node.checkpoint(b"weights", "final")
+    node.writer.end_session(node.session_id, "complete")
+    assert run("a", "mirror", mirror)[0] == 0
+    taken = blobs.rename(tmp_path / "away")
+    assert run(*collect)[0] == 3
+    ended = "SELECT ended_at IS NOT NULL FROM sessions"
+    assert there(url, ended) == [False]
+    taken.rename(blobs)
+    assert run(*collect)[0] == 0
+    assert there(url, ended) == [True]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -282,7 +282,8 @@ def test_what_was_recorded_before_a_checkpoint_does_not_wait_for_its_bytes(
     node: Bench, outbox: Journal, tmp_path: Path
 ) -> None:
     node.event("training_started")
-    node.checkpoint(b"old")
+    node.event("epoch_end")
+    node.checkpoint(b"old")  # the newest there, until the new one comes in; and its bytes nobody brings
     sha256 = node.checkpoint(b"new")
     node.event("epoch_end")
     (tmp_path / "blobs").rename(tmp_path / "away")
@@ -294,11 +295,46 @@ def test_what_was_recorded_before_a_checkpoint_does_not_wait_for_its_bytes(
     assert there(outbox, "SELECT heartbeat_at FROM sessions") == heard  # it is not silent
     assert [kind for (kind,) in there(outbox, "SELECT kind FROM events ORDER BY seq")] == [
         "training_started",
-        "checkpoint",
+        "epoch_end",
     ]
     (tmp_path / "away").rename(tmp_path / "blobs")
-    assert collecting.step().events == 2
+    assert collecting.step().events == 3
     assert (there(outbox), outbox.blobs.names()) == (events_of(node), [sha256])
+
+
+def test_that_a_session_has_ended_is_told_when_all_that_it_recorded_is_there(
+    node: Bench, outbox: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.register()  # so that the node has results to tell, which name its sessions
+    node.event("training_started")
+    node.checkpoint(b"final", "final")
+    node.writer.end_session(node.session_id, "complete")
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    collecting = Collecting(node.journal, outbox)
+    ended = "SELECT ended_at IS NOT NULL FROM sessions ORDER BY id"
+    for _ in range(2):  # the second time, there is a session that could have ended
+        with pytest.raises(BlobsUnavailable):
+            collecting.step()
+        assert there(outbox, ended) == [(False,)]
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    collecting.step()
+    assert there(outbox, ended) == [(True,)]
+
+    resumed = node.writer.start_session(node.run.id)
+    look = node_events.sessions
+
+    def end_first(*arguments: Any) -> Any:
+        node.writer.append(node.run.id, resumed, "training_complete", {})
+        node.writer.end_session(resumed, "complete")
+        monkeypatch.undo()
+        return look(*arguments)
+
+    monkeypatch.setattr(node_events, "sessions", end_first)  # after it was looked up to which event to bring
+    collecting = Collecting(node.journal, outbox)  # tells the results anew
+    collecting.step()
+    assert there(outbox, ended) == [(True,), (False,)]
+    collecting.step()
+    assert there(outbox, ended) == [(True,), (True,)]
 
 
 def test_a_checkpoint_that_nobody_has_is_named(node: Bench, outbox: Journal) -> None:
