@@ -11,7 +11,7 @@ from importlib import resources
 from sqlalchemy import Connection, text
 
 from journal.clock import now_text
-from journal.errors import JournalError, NewerJournal, NoJournal
+from journal.errors import JournalError, JournalUnwritable, NewerJournal, NoJournal
 from journal.postgres import advisory_locks as locks
 from journal.postgres.postgres_backend import SCHEMA, PostgresBackend
 from journal.schema.tables import VIEWS
@@ -26,6 +26,14 @@ _IS_THERE = text(
 ).bindparams(schema=SCHEMA)
 # By its schema: one that this user may not look into is otherwise none at all.
 _VERSION = text(f"SELECT coalesce(max(version), 0) FROM {SCHEMA}.schema_migrations")  # noqa: S608 - a constant
+_HAS_OTHERS = text("SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = :schema)").bindparams(schema=SCHEMA)
+_MAY_MAKE = text(
+    """
+    SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = :schema)
+                THEN has_schema_privilege(CAST(:schema AS TEXT), 'CREATE')
+                ELSE has_database_privilege(current_database(), 'CREATE') END
+    """
+).bindparams(schema=SCHEMA)
 _RECORD = text("INSERT INTO schema_migrations VALUES (:version, :name, :at)")
 _FACT = text("INSERT INTO facts VALUES (:name, :value) ON CONFLICT DO NOTHING")
 _UUID = text("SELECT value FROM facts WHERE name = :name").bindparams(name=JOURNAL)
@@ -44,7 +52,9 @@ def prepare(backend: PostgresBackend) -> str | None:
             version = _version(connection)
             if version == NEWEST_VERSION:
                 return _uuid(connection)
-        _check(version, backend.address)
+            _check(version, backend.address)
+            if not version:
+                _require_room(connection, backend.address)
         with begin():
             _migrate(connection, backend.address)
             return _uuid(connection)
@@ -62,6 +72,7 @@ def require(backend: PostgresBackend) -> str | None:
         version = _version(connection)
         _check(version, backend.address)
         if not version:
+            _require_no_others(connection, backend.address)
             raise NoJournal(
                 f"there is no journal in {backend.address} yet; `collect --into` or a drain makes its tables"
             )
@@ -71,6 +82,26 @@ def require(backend: PostgresBackend) -> str | None:
                 "drain of this version brings it there"
             )
         return _uuid(connection)
+
+
+def _require_room(connection: Connection, address: str) -> None:
+    """Check that the tables can be made by this user, where there are none."""
+    _require_no_others(connection, address)
+    if not connection.execute(_MAY_MAKE).scalar_one():
+        raise JournalUnwritable(
+            f"there is no journal in {address} yet, and this user may not make its tables; let the owner of the "
+            "database make them, by a first `collect --into` or drain, and then grant the rights that "
+            "docs/scale-out.md names"
+        )
+
+
+def _require_no_others(connection: Connection, address: str) -> None:
+    """Check that somebody else has no tables where ours would be."""
+    if connection.execute(_HAS_OTHERS).scalar_one():
+        raise JournalUnwritable(
+            f"{address} has a schema {SCHEMA} that is no journal's, which is left as it is; name another database, or "
+            "rename that schema"
+        )
 
 
 def _migrate(connection: Connection, address: str) -> None:

@@ -13,6 +13,8 @@ from journal.opening import open_shared
 from journal.postgres import postgres_steps
 from journal.schema import tables
 
+psycopg = pytest.importorskip("psycopg")
+
 
 def test_is_made_once_by_many_and_stays_the_same() -> None:
     url = shared_journal()
@@ -65,3 +67,25 @@ def test_says_what_is_wrong_without_the_password() -> None:
     assert "hidden" not in str(away.value)
     with pytest.raises(JournalError, match="names no database"):
         open_shared("postgresql://127.0.0.1")
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_what_somebody_else_keeps_in_a_schema_of_that_name_is_left(*, make: bool) -> None:
+    url = shared_journal()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE SCHEMA uploader")
+        connection.execute("CREATE TABLE uploader.runs (mine INTEGER)")
+    with pytest.raises(JournalUnwritable, match="has a schema uploader that is no journal's"):
+        open_shared(url, make=make)
+
+
+def test_who_may_not_make_the_tables_is_told_who_does() -> None:
+    url = shared_journal()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE ROLE newcomer LOGIN")
+        try:
+            connection.commit()
+            with pytest.raises(JournalUnwritable, match="this user may not make its tables; let the owner"):
+                open_shared(url.replace("//postgres", "//newcomer", 1))
+        finally:
+            connection.execute("DROP ROLE newcomer")
