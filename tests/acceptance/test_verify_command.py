@@ -255,6 +255,7 @@ def test_of_a_pruned_run_nothing_is_said_that_nobody_knows_any_more(at: Recordin
     shown = run("show", "one").output
     assert ("what was settled before was pruned" in shown, "those of before were pruned" in shown) == (True, True)
     assert ("nothing yet" in shown, "no epochs were recorded" in shown) == (False, False)
+    assert "what demo/one had printed was pruned here" in run("logs", "one").output
     never = run("wait", "one", "--until", "metrics/mAP50(B)>=0.8")
     assert (never.exit_code, "its epochs were pruned here, so nobody can tell any more" in never.output) == (6, True)
     assert planted.plant(server.data, model_of(at, "one"), "the model is lost", 1)

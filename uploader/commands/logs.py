@@ -58,6 +58,8 @@ def logs(run: str, *, follow: bool, tail: int | None, journal: Path | None) -> N
 def _print_recorded(run: RecordedRun, tail: int | None, interrupts: NoticedSignals | None = None) -> int:
     """Print what is recorded, and where it is not followed its bars; return the id of the chunk that arrived last."""
     newest, last = _print_all(run, interrupts) if tail is None else _print_tail(run, tail)
+    if not newest and run.status().pruned:
+        click.echo(f"uploader logs: what {run.name} had printed was pruned here", err=True)
     if last and interrupts is None:
         _print(printable(frame, colours=True) for frame in last.progress.values())
     return newest
