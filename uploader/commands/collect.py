@@ -233,10 +233,17 @@ def _end(collector: Collector, address: str, *, as_json: bool) -> NoReturn:
         click.echo(json.dumps({"exit_code": code, "into": address, "sources": sources}))
     else:
         for one in collector.brought:
-            click.echo(f"{one.source.place}: {_in_words(one)}", err=one.error is not None)
+            click.echo(f"{_named(one)}: {_in_words(one)}", err=one.error is not None)
         is_in = code in {0, DAMAGED}
         click.echo(f"into {address}" if is_in else f"not all of it is in {address}", err=not is_in)
     sys.exit(code)
+
+
+def _named(one: Bringing) -> str:
+    """Return a source as a person named it."""
+    from journal.reading.places import address_of
+
+    return address_of(one.source.place) or str(one.source.place)
 
 
 def _exit_code(one: Bringing) -> int:
@@ -279,7 +286,7 @@ def _came_in_words(came: Collected) -> str:
 
 
 def _values(one: Bringing) -> dict[str, object]:
-    place = {"source": str(one.source.place)}
+    place = {"source": _named(one)}
     if one.error is not None:
         place["error"] = str(one.error)
     if one.collected is None:

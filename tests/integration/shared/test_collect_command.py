@@ -111,6 +111,7 @@ def test_a_mirror_tells_that_a_session_has_ended_when_all_that_it_recorded_is_th
         (["--into", "outbox"], 2, "a shared journal is named as postgresql://"),
         (["--into", AWAY], 3, "cannot be reached"),
         (["/nowhere", "--into", "{url}"], 1, "there is no journal in /nowhere"),
+        (["s3://bucket/mirror", "--into", AWAY], 3, "s3://bucket/mirror: postgresql://"),
         (["--into", "{url}", "--run", "other"], 2, "'other' fits no run"),
         (["--into", "{url}", "--max-time", "-1"], 2, "not a number of seconds"),
     ],
