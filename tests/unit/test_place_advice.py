@@ -72,6 +72,12 @@ def test_nothing_else_that_is_kept_is_made_up() -> None:
     assert advice(Path("/tmp/journal"), here(DISK, home="")) == "set UPLOADER_JOURNAL to a folder that is kept"
 
 
+def test_nobody_is_led_away_from_a_shared_journal() -> None:
+    told = advice(Path("/tmp/journal"), here(DISK, home=""), shared="postgresql://lab@db/runs")
+    bring = "bring that in by `collect --watch --into postgresql://lab@db/runs`"
+    assert told == f"set UPLOADER_JOURNAL to a folder that is kept, and {bring}"
+
+
 def test_memory_is_left_for_a_disk() -> None:
     machine = here(DISK, "41 22 0:51 / /dev/shm rw - tmpfs tmpfs rw")
     assert "vanishes at a restart" in (concern(Path("/dev/shm/journal"), machine) or "")

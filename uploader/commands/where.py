@@ -76,7 +76,7 @@ def _account(named: Path | None, here: Surroundings) -> dict[str, Any]:
         "earlier_journal": str(earlier) if (earlier := earlier_journal(folder)) else None,
         "drain_beside_trainings": drains,
         "enabled_by": [str(file) for file in enabled_by()],
-        "advice": advice(folder, here, mirror, drains=drains),
+        "advice": advice(folder, here, mirror, drains=drains, shared=without_password(shared) if shared else None),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from journal.surroundings.machines import COLAB, CONTAINER, KAGGLE, Outlasts
@@ -26,7 +27,14 @@ def concern(journal: Path, here: Surroundings, mirror: str | None = None, *, dra
     return f"vanishes at {here.machine.ends} ({place.why}){too}"
 
 
-def advice(journal: Path, here: Surroundings, mirror: str | None = None, *, drains: bool = False) -> str | None:
+def advice(
+    journal: Path,
+    here: Surroundings,
+    mirror: str | None = None,
+    *,
+    drains: bool = False,
+    shared: str | None = None,
+) -> str | None:
     """Return what a person does so that less is lost with a journal's place; None where that is as safe as can be.
 
     Args:
@@ -34,6 +42,7 @@ def advice(journal: Path, here: Surroundings, mirror: str | None = None, *, drai
         here: The machine.
         mirror: Address of what it is mirrored to; None for nothing.
         drains: Whether a drain is kept beside its trainings, which leaves little in it.
+        shared: URL of the shared journal that it is brought into; None for none.
     """
     place = here.place(journal)
     if not place.suits_journal:
@@ -42,7 +51,7 @@ def advice(journal: Path, here: Surroundings, mirror: str | None = None, *, drai
         return None
     if here.machine.is_lent:
         return _for_lent(place, here) or (None if drains else "use attach(model, drain=True), which delivers meanwhile")
-    return _for_own(place, here) if concern(journal, here) else None
+    return _for_own(place, here) + _brought_into(shared) if concern(journal, here) else None
 
 
 def _is_mirrored(place: Place, here: Surroundings, mirror: str | None) -> bool:
@@ -69,6 +78,11 @@ def _for_own(place: Place, here: Surroundings) -> str:
         return f"set UPLOADER_JOURNAL={better.folder / 'uploader-journal'}"
     where = ", such as one that is mounted into the container" if here.machine is CONTAINER else ""
     return f"set UPLOADER_JOURNAL to a folder that is kept{where}"
+
+
+def _brought_into(shared: str | None) -> str:
+    """Return what a person does besides, as `UPLOADER_JOURNAL` then names the shared journal no more."""
+    return f", and bring that in by `collect --watch --into {shlex.quote(shared)}`" if shared else ""
 
 
 def _mirrored_to(folder: Path) -> str:

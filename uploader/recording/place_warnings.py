@@ -8,6 +8,7 @@ from pathlib import Path
 
 from journal import locations
 from journal.locations import choose_journal, unfit_fallback
+from journal.shared_addresses import shared_url, without_password
 from uploader.recording.journal_options import JournalOptions
 from uploader.recording.place_advice import advice, concern
 
@@ -40,7 +41,9 @@ def _warn_of_place(journal: Path, options: JournalOptions) -> None:
     if is_named and not here.machine.is_lent and here.place(journal).suits_journal:
         return
     if wrong := concern(journal, here, options.mirror, drains=options.drain):
-        step = advice(journal, here, options.mirror, drains=options.drain)
+        shared = shared_url(options.journal or locations.named_journal() or "")
+        into = without_password(shared) if shared else None
+        step = advice(journal, here, options.mirror, drains=options.drain, shared=into)
         _warn_once(f"The journal {journal} {wrong}. To be safe, {step}.")
 
 
