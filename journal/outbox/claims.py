@@ -32,7 +32,7 @@ from sqlalchemy import (
 from journal.clock import from_text, to_text
 from journal.kinds import REGISTRATION
 from journal.outbox.announcements import Announcement, announce
-from journal.outbox.due import due, ready, timely, waiting
+from journal.outbox.due import due, lapsed, ready, timely, waiting
 from journal.outbox.fairness import QUEUES, SOON, first_of_each_name, interleave
 from journal.records import LANES, Claim, Lane, Run
 from journal.schema import plausible_times, tables
@@ -174,15 +174,16 @@ class Claims:
         *,
         now: datetime,
         run_ids: Sequence[str] | None = None,
+        lease_seconds: float = 0.0,
         upload_spacing_seconds: float = UPLOAD_SPACING_SECONDS,
     ) -> dict[Lane, datetime]:
-        """Return the earliest time at which `take` would find something pending, for each lane that has anything.
+        """Return the earliest time at which `take` would find something, for each lane that has anything nobody holds.
 
-        It may be past, and then stands for any other that is.
+        It may be past, and then stands for any other that is. The arguments are those of `take`.
         """
-        spacing = timedelta(seconds=upload_spacing_seconds)
+        lease, spacing = timedelta(seconds=lease_seconds), timedelta(seconds=upload_spacing_seconds)
         values: dict[str, Any] = {"destination_id": destination_id, "run_ids": run_ids}
-        values |= plausible_times.values(now, spaced_before=-spacing)
+        values |= plausible_times.values(now, lease, spaced_before=-spacing)
         with self._begin(read_only=True) as connection:
             values["live_sessions"] = live(connection, now).sessions
             found = {lane: _awaited(connection, lane, values) for lane in LANES}
@@ -190,16 +191,25 @@ class Claims:
         return {lane: min(map(due_at, rows)) for lane, rows in found.items() if rows}
 
     def held_elsewhere(
-        self, destination_id: int, *, owner: str, run_ids: Sequence[str] | None = None
+        self,
+        destination_id: int,
+        *,
+        owner: str,
+        now: datetime,
+        lease_seconds: float,
+        run_ids: Sequence[str] | None = None,
     ) -> list[HeldElsewhere]:
-        """Return what others have taken of a shared journal's deliveries.
+        """Return what others have taken of a shared journal's deliveries, and may be sending.
 
         Args:
             destination_id: Where to.
             owner: Who asks.
+            now: The current time; what was taken and not renewed until then is nobody's any more.
+            lease_seconds: As for `take`.
             run_ids: Only of these runs, else of all.
         """
         values = {"destination_id": destination_id, "claimed_by": owner, "run_ids": json.dumps(run_ids or ())}
+        values |= plausible_times.values(now, timedelta(seconds=lease_seconds))
         query = _HELD if run_ids is None else _HELD.where(is_named(_D.c.run_id, "run_ids"))
         with self._begin(read_only=True) as connection:
             return [HeldElsewhere(*row) for row in connection.execute(query, values)]
@@ -245,7 +255,7 @@ _LET_GO = (
 _HELD = (
     select(_D.c.owner, _D.c.lane, func.count(), func.min(_D.c.lease_until))
     .where(tables.is_open(_D), _D.c.state == "claimed", _D.c.destination_id == bindparam("destination_id"))
-    .where(_D.c.owner != bindparam("claimed_by"))
+    .where(_D.c.owner != bindparam("claimed_by"), ~lapsed())
     .group_by(_D.c.owner, _D.c.lane)
     .order_by(_D.c.owner, _D.c.lane)
 )

@@ -57,16 +57,18 @@ def due(lane: Lane, queue: Queue, some_runs: bool, least_tried: bool) -> Select[
 
 def timely() -> ColumnElement[bool]:
     """Return the condition for deliveries whose wait is over, or whose lease has expired."""
-    return or_(
-        and_(_D.c.state == "pending", plausible_times.attempt_is_due()),
-        and_(_D.c.state == "claimed", plausible_times.has_come(_D.c.lease_until, believed="latest_lease")),
-    )
+    return or_(and_(_D.c.state == "pending", plausible_times.attempt_is_due()), lapsed())
+
+
+def lapsed() -> ColumnElement[bool]:
+    """Return the condition for claimed deliveries whose lease has expired."""
+    return and_(_D.c.state == "claimed", plausible_times.has_come(_D.c.lease_until, believed="latest_lease"))
 
 
 @cache
 def ready(lane: Lane, some_runs: bool) -> Select[Any]:
-    """Return the statement for one pending delivery that may be sent at `now`, the first that is met."""
-    query = _waiting(lane, some_runs).where(plausible_times.attempt_is_due())
+    """Return the statement for one delivery that may be sent at `now`, the first that is met."""
+    query = _waiting(lane, some_runs).where(timely())
     if lane == "upload":
         query = query.where(_is_far_enough())
     return query.order_by(_D.c.run_id, _D.c.stage).limit(1)  # as `ix_deliveries_open` has them
@@ -87,7 +89,7 @@ def waiting(lane: Lane, some_runs: bool) -> Select[Any]:
 def _waiting(lane: Lane, some_runs: bool) -> Select[Any]:
     spaced = _is_spaced() if lane == "upload" else false()
     attempt = plausible_times.next_attempt().label("next_attempt_at")
-    query = _sendable(lane, some_runs).where(_D.c.state == "pending")
+    query = _sendable(lane, some_runs).where(or_(_D.c.state == "pending", lapsed()))
     return query.with_only_columns(attempt, _T.c.last_upload_at, spaced.label("spaced"))
 
 

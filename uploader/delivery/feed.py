@@ -120,8 +120,9 @@ class Feed:
 
     def outlook(self, sender: Sender) -> Outlook:
         """Return what waits for a sender's destination."""
-        now = self._outbox.now()
-        return Outlook(self._outbox.claims.next_due(sender.destination.id, now=now, run_ids=self._run_ids))
+        now, lease = self._outbox.now(), self._lease_seconds
+        due = self._outbox.claims.next_due(sender.destination.id, now=now, run_ids=self._run_ids, lease_seconds=lease)
+        return Outlook(due)
 
     def _is_copy(self) -> bool:
         """Return whether the journal may be an older copy, so that a platform may know more of a run than it does."""

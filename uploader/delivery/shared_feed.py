@@ -60,7 +60,13 @@ class SharedFeed(Feed):
     def outlook(self, sender: Sender) -> Outlook:
         """Return what waits; what another drain has claimed is due when its lease runs out."""
         due = super().outlook(sender).due
-        held = self._outbox.claims.held_elsewhere(sender.destination.id, owner=self._owner, run_ids=self._run_ids)
+        held = self._outbox.claims.held_elsewhere(
+            sender.destination.id,
+            owner=self._owner,
+            now=self._outbox.now(),
+            lease_seconds=self._lease_seconds,
+            run_ids=self._run_ids,
+        )
         for one in held:
             until = from_text(one.until)
             due[one.lane] = min(due.get(one.lane, until), until)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.journals import IN_A_FILE, URL, Bench, Engine, backlog, bench, dead_pid, finish, later, python, rows
@@ -333,6 +335,23 @@ def test_releasing_all_frees_what_a_killed_drain_held(registered: Bench) -> None
     (again,) = registered.claim(owner="second")
     assert again.fence == ours.fence + 1
     assert len(registered.record(Outcome(ours, "delivered"))) == 1
+
+
+def test_what_nobody_renews_is_due_and_of_a_blocked_run_it_is_nothing_to_wait_for(registered: Bench) -> None:
+    registered.plan(registered.message(stage=2), registered.message(stage=2))
+    _, refused = registered.claim(lease_seconds=60)
+    asked: dict[str, Any] = {"owner": "second", "lease_seconds": 60}
+    held = partial(registered.outbox.claims.held_elsewhere, registered.destination.id, **asked)
+    assert [one.number for one in held(now=utc_now())] == [2]
+    assert registered.next_due() is None
+
+    assert registered.next_due(now=later(61)) is not None
+    assert held(now=later(61)) == []
+
+    registered.record(Outcome(refused, "dead", error="404", block="deleted there"))
+    assert [one.number for one in held(now=utc_now())] == [1]
+    assert registered.next_due(now=later(61)) is None
+    assert held(now=later(61)) == []
 
 
 def test_beginning_beside_others_changes_nothing(registered: Bench) -> None:
