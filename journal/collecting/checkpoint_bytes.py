@@ -91,7 +91,15 @@ def bring(node: Journal, outbox: Journal, runs: Collection[str], restored: Resto
         restore_checkpoints(outbox, NodeBlobs(node), sorted(absent), restored)
 
 
-def waiting(node: Journal, outbox: Journal, runs: Collection[str], gone: Collection[str]) -> dict[str, set[str]]:
+def superseded(node: Journal, runs: Collection[str], sha256s: Collection[str]) -> set[str]:
+    """Return those that no run needs any more, as newer ones came in on the node meanwhile."""
+    if not sha256s:
+        return set()
+    with node.begin(read_only=True) as connection:
+        return {*sha256s} - {sha256 for _, sha256 in journal_reader.wanted_blobs(connection, runs)}
+
+
+def waiting(node: Journal, outbox: Journal, runs: Collection[str], missing: Collection[str]) -> dict[str, set[str]]:
     """Return those whose events wait, by run: all that are not there of the runs that lack one that is needed.
 
     Among them are older ones, whose bytes nobody brings, as newer ones have superseded them on the node. Until these
@@ -101,15 +109,24 @@ def waiting(node: Journal, outbox: Journal, runs: Collection[str], gone: Collect
         node: Has them.
         outbox: The shared journal.
         runs: The node's runs whose checkpoints to look at.
-        gone: Those that nobody has any more, for which nothing waits.
+        missing: Those that were not on the node: nothing waits for them, unless newer ones have superseded them since.
     """
-    lack = {run for run, sha256 in _lacking(node, outbox, runs) if sha256 not in gone}
+    lacking = _lacking(node, outbox, runs)
+    gone = {sha256 for _, sha256 in lacking}.intersection(missing)
+    lack = {run for run, sha256 in lacking if sha256 not in gone}
+    return {run: found - gone for run, found in _not_there(node, outbox, lack).items()}
+
+
+def _not_there(node: Journal, outbox: Journal, runs: Collection[str]) -> dict[str, set[str]]:
+    """Return all that runs have saved of which the bytes are not there and have not arrived, by run."""
+    if not runs:
+        return {}
     with node.begin(read_only=True) as connection:
-        saved = {(run, one) for run in lack for one in journal_reader.saved_blobs(connection, [run]) if one}
+        saved = {(run, one) for run in runs for one in journal_reader.saved_blobs(connection, [run]) if one}
     with outbox.begin(read_only=True) as connection:
-        saved -= contents.arrived(connection, lack)
+        saved -= contents.arrived(connection, runs)
         there = _there(connection, {sha256 for _, sha256 in saved})
-    return {run: {one for its, one in saved if its == run} - there - {*gone} for run in lack}
+    return {run: {one for its, one in saved if its == run} - there for run in runs}
 
 
 def _lacking(node: Journal, outbox: Journal, runs: Collection[str]) -> set[tuple[str, str]]:

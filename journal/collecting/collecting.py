@@ -145,6 +145,7 @@ class Collecting:
     def _forget(self) -> None:
         """Have what is there learned from the shared journal."""
         self._seen = -1
+        self._is_overtaken = False
         self._reached: dict[str, Reached] = {}
         self._ends = SessionEnds()
         self._of_node, self._of_outbox = Telling(), Telling()
@@ -170,10 +171,11 @@ class Collecting:
         self.came = Collected()
         try:
             with ExitStack() as stack:
-                return self._step(stack, is_last=is_last)
+                collected = self._step(stack, is_last=is_last)
         except BaseException:
             self._forget()
             raise
+        return collected.plus(self.step(is_last=is_last)) if self._is_overtaken else collected
 
     def _step(self, stack: ExitStack, *, is_last: bool) -> Collected:
         node = stack.enter_context(self._node.on_one_connection())
@@ -211,7 +213,8 @@ class Collecting:
                 self._bring_session(both, wanted, reached, collected)
         collected.refused += exchange.bring(both.outbox, results, has_events=True)
         self._of_node.note(told)
-        self._seen = newest
+        self._is_overtaken = bool(waiting)  # by the training: else an error was raised
+        self._seen = self._seen if waiting else newest
 
     def _is_behind(self, session: str, note: Note | None) -> bool:
         """Return whether less of a session may be there than is known here."""
@@ -226,18 +229,20 @@ class Collecting:
 
         What else was recorded does not wait. At the end it is raised what was in the way.
         """
-        brought, waiting, error = Restored(), dict[str, set[str]](), None
+        brought, error = Restored(), None
         try:
             if is_new:
                 both.node.flush()  # nothing leaves the machine that a power cut could still take from it
                 checkpoint_bytes.bring(both.node, both.outbox, collected.runs, brought, self._whole)
         except BlobError as found:
-            waiting = checkpoint_bytes.waiting(both.node, both.outbox, collected.runs, brought.missing)
             error = found
         finally:
             collected.checkpoints, collected.bytes = brought.checkpoints, brought.bytes
+        waiting: dict[str, set[str]] = {}
+        if error or checkpoint_bytes.superseded(both.node, collected.runs, brought.missing):
+            waiting = checkpoint_bytes.waiting(both.node, both.outbox, collected.runs, brought.missing)
         if is_new:
-            self._missing = collected.missing = brought.missing
+            self._missing = collected.missing = sorted({*brought.missing}.difference(*waiting.values()))
         collected.refused += brought.damaged
         yield waiting
         if error:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,7 @@ from support.postgres_server import empty_journal
 import journal
 from journal.clock import utc_now
 from journal.collecting import node_events
+from journal.collecting.checkpoint_bytes import NodeBlobs
 from journal.collecting.collecting import Collecting
 from journal.errors import BlobsUnavailable
 from journal.folder import Journal
@@ -300,6 +302,26 @@ def test_what_was_recorded_before_a_checkpoint_does_not_wait_for_its_bytes(
     (tmp_path / "away").rename(tmp_path / "blobs")
     assert collecting.step().events == 3
     assert (there(outbox), outbox.blobs.names()) == (events_of(node), [sha256])
+
+
+def test_one_that_a_newer_one_supersedes_while_bytes_are_brought_waits_for_that(
+    node: Bench, outbox: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, there_before = node.checkpoint(b"old"), []
+    get = NodeBlobs.get_file
+
+    def save_first(*arguments: Any) -> bool:
+        there_before.append(len(there(outbox)))
+        if len(there_before) == 1:
+            resumed = replace(node, session_id=node.writer.start_session(node.run.id))
+            resumed.checkpoint(b"new")
+            node.journal.blobs.remove(old)
+        return get(*arguments)
+
+    monkeypatch.setattr(NodeBlobs, "get_file", save_first)
+    collected = Collecting(node.journal, outbox).step()
+    assert (collected.events, collected.checkpoints, collected.missing) == (2, 1, [])
+    assert (there(outbox), there_before) == (events_of(node), [0, 0])
 
 
 def test_that_a_session_has_ended_is_told_when_all_that_it_recorded_is_there(
