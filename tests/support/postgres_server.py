@@ -77,6 +77,7 @@ BEGIN
         PERFORM setval(('uploader.' || one.sequencename)::regclass, 1, FALSE);
     END LOOP;
     UPDATE uploader.facts SET value = gen_random_uuid()::TEXT WHERE name = 'journal';
+    UPDATE uploader.facts SET value = 'elsewhere' WHERE name = 'place';
 END
 $$
 """

@@ -24,6 +24,7 @@ from journal.opening import open_shared
 from journal.outbox.targets import route
 from journal.packs import archive, contents
 from journal.sessions.liveness import HEARTBEAT_TIMEOUT
+from journal.sessions.origin import UNPACKED
 from journal.sessions.over import SILENT_FOR_GOOD
 from uploader.__main__ import main
 from uploader.reports.conditions import parse_condition
@@ -112,8 +113,12 @@ def test_after_a_day_it_was_interrupted_which_a_drain_notes(node: Recordings, ur
     assert states(url) == {"interrupted"}
 
 
-def test_it_is_not_pruned_before_it_counts_as_over(node: Recordings, url: str) -> None:
+@pytest.mark.parametrize("is_from_pack", [False, True])
+def test_it_is_not_pruned_for_a_day(node: Recordings, url: str, *, is_from_pack: bool) -> None:
     collected(node, url, SILENT_FOR_GOOD - MINUTE)
+    if is_from_pack:
+        change(url, "DELETE FROM collected", ())
+        change(url, "UPDATE facts SET value = %s WHERE name = 'place'", (UNPACKED,))
     with open_shared(url) as shared:
         with shared.begin() as connection:
             run_id = connection.exec_driver_sql("SELECT id FROM runs").scalar_one()
