@@ -48,6 +48,35 @@ def run_slug(name: object) -> str:
     return _spelled(str(name or "")) or "train"
 
 
+def readable(slug: str, given: object = None) -> str:
+    """Return a name as it was written, where its slug tells little of it: of one that has letters beyond ASCII.
+
+    Hyphens are missing in the punycode of several words, which then decodes to other letters: so what a training tells
+    of its arguments comes first, and a name counts only if it is spelled so.
+
+    Args:
+        slug: The name as clients spell it.
+        given: What the training tells of the argument that named it.
+    """
+    prefix, _, encoded = slug.partition("-")
+    known = [str(given or "").rpartition("/")[2], *([_decoded(encoded)] if prefix == "xn" else [])]
+    return next((each for each in known if not each.isascii() and each.isprintable() and run_slug(each) == slug), slug)
+
+
+def readable_run(slug: str, given: object = None) -> str:
+    """Return a run's name as `readable` does; the number that tells it from an earlier one of that name stays."""
+    name, _, number = slug.rpartition("-")
+    written = readable(name, given) if number.isdecimal() else name
+    return f"{written}-{number}" if written != name else readable(slug, given)
+
+
+def _decoded(punycode: str) -> str:
+    try:
+        return punycode.encode("ascii").decode("punycode")
+    except UnicodeError:
+        return ""
+
+
 def respelled(project: object, name: object, sweeps: object = None) -> Iterator[str]:
     """Yield a message for each name that is spelled otherwise, beyond the case of its letters.
 

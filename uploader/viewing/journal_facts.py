@@ -113,7 +113,7 @@ def _said(contents: RunContents, gist: RunGist) -> Iterator[Fact]:
 
 
 def _checkpoint(one: StoredCheckpoint, downloads: Mapping[str, str]) -> CheckpointLine:
-    arrived = ", ".join(dict.fromkeys(one.deliveries.values())) or "not sent yet"
+    arrived = ", ".join(dict.fromkeys(one.deliveries.values())) or "not planned"
     state = f"{'final, ' if one.role == FINAL else ''}{arrived}{'' if one.is_kept else ', not kept here'}"
     return CheckpointLine(
         name=f"{one.filename} ({one.role})" if one.role not in one.filename else one.filename,

@@ -13,6 +13,7 @@ from uploader.addresses import shown
 from uploader.dashboard.columns import number, planned
 from uploader.dashboard.shown import Number, RunLine
 from uploader.reports.standing import is_wrong_there
+from uploader.slugs import readable_run
 
 _STATES = {"finished": "completed"}
 """As platforms call it."""
@@ -25,7 +26,7 @@ def run_line(run: RunOverview, gist: RunGist) -> RunLine:
     tags = gist.details.get("tags")
     return RunLine(
         key=run.id,
-        name=run.name,
+        name=readable_run(run.name, _arguments(gist.registration).get("name")),
         project=run.project,
         state=_STATES.get(run.state, run.state),
         trouble="; ".join(_troubles(run, gist)) or None,

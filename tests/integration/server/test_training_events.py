@@ -59,6 +59,15 @@ def test_a_project_spelled_in_punycode_is_shown_as_it_was_written(
     assert api.model("t", slug)["projectName"] == shown
 
 
+def test_a_run_is_called_as_it_was_written(api: Api) -> None:
+    for slug, given in (("xn-fiq228c", "中文"), ("emoji-run", "🚀 emoji run"), ("run-1", "Run 1"), ("other", "中文")):
+        api.event("training_started", {"trainArgs": {"name": given}}, project="demo", name=slug)
+    api.event("training_started", {"trainArgs": {"name": "中文"}}, project="demo", name="xn-fiq228c")
+    found = [api.listed(f"local/demo/{slug}")["name"] for slug in ("xn-fiq228c", "xn-fiq228c-2", "emoji-run", "run-1")]
+    assert found == ["中文", "中文-2", "🚀 emoji run", "run-1"]
+    assert api.listed("local/demo/other")["name"] == "other"
+
+
 def test_a_registration_without_a_name_is_called_train(api: Api) -> None:
     assert api.event("training_started", {}, project="demo")["modelSlug"] == "train"
 

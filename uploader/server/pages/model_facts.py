@@ -11,6 +11,7 @@ from uploader.dashboard.shown import Action, CheckpointLine, Fact, Number, RunFa
 from uploader.server.pages.told import numbers, tags_of
 from uploader.server.rules import training_state as rules
 from uploader.server.storage.store_records import Checkpoint, ConsoleChunk, Epoch, Model, Overview, Run
+from uploader.slugs import readable_run
 
 _NOT_STARTED = frozenset({"pending", "untrained"})
 _ENDED = frozenset({"completed", "failed", "cancelled"})
@@ -41,7 +42,9 @@ def line(model: Overview, epochs: int, last: Sequence[Epoch], newest: Epoch | No
     step = newest.epoch if newest and rules.is_step(newest) else None
     return RunLine(
         key=key_of(model),
-        name=str((model.properties or {}).get("name") or model.slug),
+        name=str(
+            (model.properties or {}).get("name") or readable_run(model.slug, (model.train_args or {}).get("name"))
+        ),
         project=model.project_name if model.owner == owner else f"{model.owner}/{model.project_name}",
         state=state,
         trouble=_trouble(model, state),

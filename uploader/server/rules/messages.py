@@ -9,7 +9,7 @@ from typing import Any
 from uploader.server.http_errors import Invalid
 from uploader.server.storage.ordering import Order
 from uploader.server.times import When
-from uploader.slugs import run_slug
+from uploader.slugs import readable
 
 EVENTS = frozenset(
     {
@@ -199,30 +199,6 @@ def address(project: str, name: Any, default_owner: str, *, given: object = None
     if not (project_slug and name_slug):
         raise Invalid("'project' and 'name' need at least one letter or digit each")
     return Address(slugify(owner), project_slug, name_slug, project_name=readable(rest, given))
-
-
-def readable(slug: str, given: object = None) -> str:
-    """Return a name as it was written, where it is spelled in punycode, as names without any letter of a slug are.
-
-    Hyphens are missing in the punycode of several words, which then decodes to other letters: so what a training tells
-    of its arguments comes first, and a name counts only if it is spelled so.
-
-    Args:
-        slug: The name as clients spell it.
-        given: What the training tells of the argument that named it.
-    """
-    prefix, _, encoded = slug.partition("-")
-    if prefix != "xn":
-        return slug
-    known = (str(given or "").rpartition("/")[2], _decoded(encoded))
-    return next((name for name in known if name.isprintable() and run_slug(name) == slug), slug)
-
-
-def _decoded(punycode: str) -> str:
-    try:
-        return punycode.encode("ascii").decode("punycode")
-    except UnicodeError:
-        return ""
 
 
 def _given_project(fields: dict[str, Any]) -> object:
