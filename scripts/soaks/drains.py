@@ -12,9 +12,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partialmethod
+from functools import partial, partialmethod
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from uploader.delivery import drain_lock as lock_module
 from uploader.delivery.drain import Drain
 from uploader.delivery.drain_lock import HeldLock
 from uploader.delivery.drain_options import DrainOptions
+from uploader.delivery.outages import until_there
 from uploader.delivery.summary import Summary
 from uploader.delivery.timing import Timing
 from uploader.platforms.registry import NAMES
@@ -86,10 +87,18 @@ class Job:
 
 def drain(job: Job) -> Summary:
     """Run a drain in this process to its end; SIGTERM stops it if this is the main thread."""
-    with _traced(job.before_line), opened_of(job) as opened, closing(opened.outbox()) as outbox:
-        running = Drain(opened, outbox, job.settings, job.options)
+    with _traced(job.before_line), ExitStack() as opened:
+        ready = partial(_ready, opened, job)
+        running = until_there(ready, watch=False, max_time=None, has_stopped=lambda: False) if job.shared else ready()
         with _sigterm(running.stop):
             return running.run()
+
+
+def _ready(opened: ExitStack, job: Job) -> Drain:
+    """Open a journal with a drain for it, as the command does; both are closed with the stack."""
+    found = opened.enter_context(opened_of(job))
+    outbox = opened.enter_context(closing(found.outbox()))
+    return Drain(found, outbox, job.settings, job.options)
 
 
 def opened_of(job: Job) -> AbstractContextManager[journal.Journal]:
@@ -176,8 +185,9 @@ def _drain_and_exit(job: Job) -> None:
         if job.unlocked:
             _take_the_lock_away()
         code = drain(job).exit_code
-    except journal.JournalError:
+    except journal.JournalError as error:
         code = JOURNAL_UNUSABLE  # two drains at once may block each other for too long
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
     except BaseException as error:  # noqa: BLE001 - the forked interpreter ends here in any case
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
     finally:
