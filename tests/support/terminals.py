@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -96,6 +97,8 @@ class Session:
         """Start it."""
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # `nohup` has processes ignore the first
+                signal.signal(number, signal.SIG_DFL)
             os.execvpe(command[0], [*command], dict(environment))
         self.shown = ""
 
