@@ -88,7 +88,8 @@ class HeadSending:
         with journal.begin(concurrent=True) as connection:
             note_due(connection, noted, self._destination)
             found = due(connection, self._destination)
-        return {run: found[run] for run in dict.fromkeys([*noted, *found])}
+        # Another drain of a shared journal may have told some of them meanwhile.
+        return {run: found[run] for run in dict.fromkeys([*noted, *found]) if run in found}
 
     def _tell_again(self, journal: Journal, run: str) -> bool:
         for _ in range(_ATTEMPTS):
