@@ -194,7 +194,7 @@ def _in_run(page: Any, address: str, run: str) -> Callable[[int], Any]:
     """Open a run's page; return where it tells so many epochs."""
     page.goto(f"{address}/runs/{run}")
     page.wait_for_selector("#curves", state="attached")
-    return lambda epochs: page.get_by_text(f"epoch {epochs} of 100")
+    return lambda epochs: page.get_by_text(f"{epochs} of 100 epochs").first
 
 
 def _epochs(
