@@ -133,6 +133,18 @@ def test_states_projects_tags_and_dates_filter_and_stand_in_the_address(page, ru
     assert names(page) == []
 
 
+def test_columns_and_counts_are_those_of_the_runs_that_are_found(page, runs):
+    for key in KEYS[:4]:
+        runs.tell(key, project="loops", metrics={"loss": 0.5}, arguments={"lr": 0.1})
+    page.wait_for_selector("th[data-column='m:loss']")
+    page.wait_for_selector(f"th[data-column='m:{MAP}']", state="detached")  # which one of five has
+    page.get_by_text("Filter", exact=True).click()
+    page.get_by_label("Project").select_option("demo")
+    page.wait_for_selector(f"th[data-column='m:{MAP}']")
+    assert page.locator("th[data-column='m:loss']").count() == 0
+    assert page.locator(".states button").all_inner_texts() == ["All\n1", "running\n1"]
+
+
 def test_columns_are_chosen_and_stand_in_the_address(browser, page, address, runs):
     page.get_by_text("Columns", exact=True).click()
     page.get_by_label("Find a column").fill("box")

@@ -142,6 +142,17 @@ def test_what_is_new_appears_in_place_and_the_page_stays_as_it_was(page, run):
     assert page.locator("#console").get_attribute("open") is None
 
 
+def test_a_value_that_is_no_number_is_the_last_one_and_one_of_another_epoch_says_of_which(page, run):
+    known = {"train/x": [1.0] * 40, "val/x": [None] * 38 + [5.0, None], "loss": [0.5] * 39 + [None]}
+    run.tell(epochs=Columns([*range(3, 43)], [None] * 40, known, gaps={"loss": [42]}))
+    page.locator("#values tr:has-text('loss') td:text-is('no number')").wait_for()
+    page.get_by_role("region", name="loss", exact=True).locator("b:text-is('\u2013')").wait_for()
+    chart = page.get_by_role("region", name="x", exact=True)
+    chart.get_by_role("slider").press("End")
+    chart.get_by_text("5 (epoch 42)").wait_for()
+    assert chart.locator("b").all_inner_texts() == ["1", "5 (epoch 42)"]
+
+
 def test_a_source_that_begins_anew_replaces_what_the_page_shows(page, run):
     run.tell(epochs=Columns([0], ["2026-11-01T00:00:00Z"], {"loss": [0.5]}), console="again\n", is_whole=True)
     page.locator("pre.console").get_by_text("again").wait_for()
@@ -193,6 +204,7 @@ def test_plots_are_drawn_from_their_data(still):
     assert table == [["cat", "0.90", "0.13", "0.67"], ["dog", "0.10", "0.88", "0.33"], ["background", "", "", ""]]
     matrix.locator("td:has-text('0.67')").hover()
     assert matrix.get_by_role("status").inner_text() == "True background, predicted cat: 2, 66.7 % of background"
+    assert matrix.get_by_role("status").bounding_box()["y"] > matrix.locator("tbody tr").last.bounding_box()["y"]
     matrix.get_by_label("Counts").check()
     assert matrix.locator("tbody td").first.inner_text() == "9"
 

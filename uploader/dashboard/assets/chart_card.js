@@ -55,10 +55,13 @@ export function cardFor(title, { hidden, viewOf, zoom }) {
   /** Show each line's value below the cursor, or its last one, where that means anything. */
   function tell(cursor) {
     where.textContent = cursor ? placeName(view.x, cursor.at) : "";
-    const values = view.lines.map((line, number) => (cursor ? line.raw[cursor.rows[number]] : view.isBare ? null : line.raw.findLast((each) => each != null)));
-    const items = entries.map((entry, number) => ({ ...entry, said: values[number] }));
+    const values = view.lines.map((line, number) => (cursor ? line.raw[cursor.rows[number]] : view.isBare ? null : line.raw.findLast((each) => each !== undefined)));
+    const items = entries.map((entry, number) => ({ ...entry, said: values[number], row: cursor?.rows[number] }));
     const chosen = entries.length <= MANY ? items : nearest(items, cursor);
-    for (const { value, said } of chosen) value.textContent = short(said);
+    for (const { value, said, row } of chosen) {
+      const there = row == null ? "" : placeName(view.x, view.xs[row]);
+      value.textContent = (said === null && !view.isBare ? "–" : short(said)) + (there === where.textContent ? "" : ` (${there})`);
+    }
     // Not put there again, since what had the focus would lose it.
     if (chosen.length !== legend.childElementCount || chosen.some(({ item }, at) => legend.children[at] !== item)) legend.replaceChildren(...chosen.map(({ item }) => item));
   }

@@ -43,7 +43,7 @@ export function listControls({ asked, want, ids }) {
   }
 
   function fillStates(rows) {
-    const counts = new Map([["", rows.length]]);
+    const counts = new Map([[asked().state, 0], ["", rows.length]]);
     const trouble = rows.filter((row) => row.trouble).length;
     if (trouble) counts.set("trouble", trouble);
     for (const row of rows) counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
@@ -81,8 +81,9 @@ export function listControls({ asked, want, ids }) {
     show({ rows, found, columns, picked }) {
       current = rows;
       const all = rows.all;
-      const { search: searched, state, project, tag, from, to } = asked();
-      fillStates(all);
+      const wanted = asked();
+      const { search: searched, state, project, tag, from, to } = wanted;
+      fillStates(rows.asked({ ...wanted, state: "" }));
       fillFilters(all);
       fillOrder(columns);
       if (search.value !== searched && document.activeElement !== search) search.value = searched;

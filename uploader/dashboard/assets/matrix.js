@@ -13,7 +13,7 @@ export function matrixOf(title, matrix, names) {
   const sums = matrix[0].map((_, column) => matrix.reduce((sum, row) => sum + row[column], 0));
   const shown = chosenOf(matrix, sums);
   const most = Math.max(1, ...shown.map((row) => Math.max(...shown.map((column) => matrix[row][column]))));
-  const said = h("p", { class: "quiet", role: "status" }, "Point at a cell to see its numbers.");
+  const said = h("p", { class: "quiet said", role: "status" }, "Point at a cell to see its numbers.");
   const share = (row, column) => (sums[column] ? matrix[row][column] / sums[column] : 0);
   const counts = h("input", { type: "checkbox", onchange: () => fill() });
   const body = h("tbody");
@@ -23,7 +23,7 @@ export function matrixOf(title, matrix, names) {
   fill();
   return h("section", { class: `card chart ${shown.length > 10 ? "wide" : ""}`, "aria-label": title }, h("div", { class: "row" }, h("h3", { class: "grow" }, title), h("label", { class: "field" }, counts, "Counts")),
     shown.length < size ? h("p", { class: "quiet" }, `The ${shown.length} classes with the most mistakes, of ${size}.`) : null,
-    said, wide(`${title}, the table`, table));
+    wide(`${title}, the table`, table), said); // below: what grows above would move the cell away
 
   function fill() {
     body.replaceChildren(...shown.map((row) => h("tr", {}, h("th", { scope: "row" }, nameOf(row)), shown.map((column) => cellOf(row, column)))));

@@ -35,10 +35,15 @@ export const choices = (rows) => ({
   Arguments: [...rows.given, ...Object.keys(rows.constants)].map((name) => `a:${name}`),
 });
 
-/** The ids of the columns that are shown until a person chooses. */
-export function usual(rows) {
-  const differing = TELLING.filter((name) => rows.given.has(name)).slice(0, 1).map((name) => `a:${name}`);
-  return ["state", "progress", "trend", ...mainFirst(rows.metrics).slice(0, 3).map((name) => `m:${name}`), ...differing, "started"];
+/** The ids of the columns that are shown until a person chooses: those that most of the runs that are found have. */
+export function usual(rows, found) {
+  const some = found.slice(0, 100);
+  const common = (ids, most) => {
+    const counts = ids.map((id) => some.filter((row) => rows.value(row, id) != null).length);
+    return ids.filter((_, at) => counts[at] && 2 * counts[at] >= Math.max(...counts)).slice(0, most);
+  };
+  const { Metrics: metrics } = choices(rows);
+  return ["state", "progress", "trend", ...common(metrics, 3), ...common(TELLING.filter((name) => rows.given.has(name)).map((name) => `a:${name}`), 1), "started"];
 }
 
 /** A column by its id; `best()` is asked for a metric's best value. */

@@ -53,7 +53,9 @@ export function valuesOf(unit) {
         if (!cells.has(name)) add(name);
         const known = columns.values[name] ?? [];
         const best = !isJudged(name) ? -1 : known.reduce((most, value, at) => (value != null && (most < 0 || (lowerIsBetter(name) ? value < known[most] : value > known[most])) ? at : most), -1);
-        const told = [known.findLast((each) => each != null), known[best], best < 0 ? null : numbered(columns.at[best], unit), evaluation[name]].map(short);
+        const last = known.findLastIndex((each) => each != null);
+        const isNone = columns.gaps?.[name]?.some((place) => place > columns.at[last]);
+        const told = [isNone ? "no number" : known[last], known[best], best < 0 ? null : numbered(columns.at[best], unit), evaluation[name]].map(short);
         cells.get(name).forEach((cell, at) => { if (cell.textContent !== told[at]) cell.textContent = told[at]; });
       }
     },

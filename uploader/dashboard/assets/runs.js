@@ -26,7 +26,6 @@ function want(changes) {
     choose({ column: ids });
   } else if ("columns" in changes) {
     choose({ column: null });
-    ids = usual(rows);
   } else {
     choose(changes);
     table.top();
@@ -54,6 +53,8 @@ function pick(key, isPicked) {
 
 function show() {
   const found = rows.asked(asked());
+  const wanted = allChosen("column");
+  ids = wanted.length ? wanted : usual(rows, found);
   best = new Map();
   const bestOf = (name) => {
     if (!best.has(name)) best.set(name, rows.best(found, name));
@@ -86,16 +87,14 @@ setInterval(() => { if (ids?.includes("took") && !document.hidden && rows.byKey.
 try {
   const list = await data("/data/runs");
   rows = new RunRows(list);
-  ids = allChosen("column").length ? allChosen("column") : usual(rows);
   lay();
   if (rows.byKey.size) show();
   warm([...picked.keys()]);
   follow([["runs", list.cursor]], {
     runs: (news) => {
-      const [wasEmpty, wasUsual] = [!rows.byKey.size, !allChosen("column").length];
+      const wasEmpty = !rows.byKey.size;
       rows.change(news);
       for (const key of news.gone) if (picked.delete(key)) choose({ pick: [...picked.keys()] });
-      if (wasUsual && usual(rows).join() !== ids.join()) ids = usual(rows);
       if (wasEmpty !== !rows.byKey.size) lay();
       if (rows.byKey.size) show();
     },
