@@ -22,12 +22,6 @@ NOBODY = "nobody has said where postgresql://"
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
-
-
-@pytest.fixture
 def journal(url: str) -> Iterator[Journal]:
     with open_shared(url) as opened:
         yield opened

@@ -17,7 +17,6 @@ from sqlalchemy import text
 from support.clocks import Clock
 from support.journals import Bench, bench, dead_pid, until
 from support.machines import Run, machines
-from support.postgres_server import empty_journal
 
 from journal.errors import LibraryMissing
 from journal.folder import Journal
@@ -37,12 +36,6 @@ AWAY = "postgresql://lab:secret@127.0.0.1:1/outbox"
 def run(tmp_path: Path) -> Iterator[Run]:
     with machines(tmp_path) as runs:
         yield runs
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from support.journals import change, dead_pid
-from support.recordings import Recordings, Training, recordings
+from support.recordings import Recordings, Training
 from support.scripted_server import ScriptedServer
 
 from journal.collecting.collecting import Collecting
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "node") as opened:
-        yield opened
 
 
 def collected(node: Recordings, shared: Recordings) -> Training:

@@ -45,12 +45,6 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runnin
         yield server
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "node") as opened:
-        yield opened
-
-
 KeyOf = Callable[[str], Path]
 """Goes on with the key of a machine; returns its file."""
 

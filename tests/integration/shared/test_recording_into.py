@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import text
 from support.clocks import Clock
 from support.journals import ROOT, rows, until
-from support.postgres_server import empty_journal
 
 from journal.locations import node_journal, recording_folder
 from journal.opening import open_shared
@@ -43,12 +42,6 @@ recorder.finish("complete")
 print(recorder.farewell(), flush=True)
 assert not {"psycopg", "obstore"} & sys.modules.keys()
 """
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.journals import bench
-from support.postgres_server import change, empty_journal
+from support.postgres_server import change
 
 from journal.errors import JournalAway, JournalReadOnly
 from uploader.__main__ import main
 from uploader.commands.drain_runner import Ended
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.journals import dead_pid
-from support.postgres_server import change, empty_journal
+from support.postgres_server import change
 from support.recordings import Recordings, recordings
 
 import uploader
@@ -32,18 +31,6 @@ from uploader.reports.reaching import Best, judge
 from uploader.viewing.journal_source import JournalSource
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "node") as opened:
-        yield opened
 
 
 def collected(node: Recordings, url: str, silence: timedelta) -> None:

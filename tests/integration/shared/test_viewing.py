@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from support.clocks import Clock
-from support.postgres_server import change, empty_journal
-from support.recordings import Recordings, recordings
+from support.postgres_server import change
+from support.recordings import Recordings
 
 from journal.collecting.collecting import Collecting
 from journal.errors import JournalError
@@ -27,18 +27,6 @@ EPOCH = """
     FROM sessions WHERE run_id = %s
 """
 END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-
-
-@pytest.fixture
-def url() -> Iterator[str]:
-    with empty_journal() as found:
-        yield found
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[Recordings]:
-    with recordings(tmp_path / "node") as opened:
-        yield opened
 
 
 @pytest.fixture
