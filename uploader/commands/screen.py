@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+STATE_STYLES = {
+    "running": "cyan",
+    "silent": "yellow",
+    "finished": "green",
+    "failed": "red",
+    "interrupted": "yellow",
+    "cancelled": "yellow",
+}
+"""How the state of a run is shown."""
 _UNKNOWN = (10_000, 40)
 """Columns and lines of what is no terminal: nothing is cut, and a screen's worth is shown."""
 _COMMAND, _GLUE = re.compile("`[^`]*`"), "\0"

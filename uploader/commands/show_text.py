@@ -21,6 +21,7 @@ from journal.reading.stored_checkpoints import StoredCheckpoint
 from journal.records import Run
 from uploader.commands.curves import CHARTS, Look, charts, drawn
 from uploader.commands.phrases import in_the_way, place
+from uploader.commands.screen import STATE_STYLES
 from uploader.commands.terminal_text import cut, one_line, printable, spaced_out, wrapped
 from uploader.console_chunks import folded
 from uploader.run_selection import full_name
@@ -32,14 +33,6 @@ _CHECKPOINTS = 6
 _INTENT = 40
 _ASKED = {CONVERSION: "convert to {}", DATASET: "dataset {}"}
 _TELLING = {CONVERSION: "args", DATASET: "path"}
-_STATES = {
-    "running": "cyan",
-    "silent": "yellow",
-    "finished": "green",
-    "failed": "red",
-    "interrupted": "yellow",
-    "cancelled": "yellow",
-}
 _NOT_ARRIVED = ("dead", "pending", "claimed")
 _HAPPENED = "%Y-%m-%d %H:%M:%S"
 _SHORT_SHA, _WHOLE_SHA = 12, 64
@@ -86,7 +79,8 @@ def as_text(run: Run, contents: RunContents, wanted: Wanted) -> str:
 def _head(run: Run, contents: RunContents, wanted: Wanted) -> Iterator[str]:
     state, times = contents.times.state, contents.times
     room = wanted.look.columns - len(state) - 2
-    yield f"{click.style(cut(one_line(full_name(run)), room), bold=True)}  {click.style(state, fg=_STATES.get(state))}"
+    name = click.style(cut(one_line(full_name(run)), room), bold=True)
+    yield f"{name}  {click.style(state, fg=STATE_STYLES.get(state))}"
     facts = [
         ("id", run.id),
         ("trained", _when(contents)),

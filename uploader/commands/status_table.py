@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from uploader.commands.screen import Line
+from uploader.commands.screen import STATE_STYLES, Line
 from uploader.commands.status_rows import Row
 from uploader.commands.terminal_text import width as width_of
 from uploader.reports.standing import Standing
@@ -13,14 +13,6 @@ from uploader.reports.standing import Standing
 _GAP = 2
 _SHORTEST_NAME = 16
 _LONGEST_NAME = 80  # also in a file or a pipe, which have room for any: one name would widen the lines of all
-_STATES = {
-    "running": "cyan",
-    "silent": "yellow",
-    "finished": "green",
-    "failed": "red",
-    "interrupted": "yellow",
-    "cancelled": "yellow",
-}
 _STANDINGS = {Standing.TROUBLE: "bold red", Standing.WAITING: "yellow", Standing.DELIVERED: "green"}
 
 
@@ -63,7 +55,7 @@ def _columns(rows: Sequence[Row]) -> Sequence[Column]:
     metrics = {_metric(row) for row in rows if row.metric}
     shared = metrics.pop() if len(metrics) == 1 else ""
     return (
-        Column("STATE", lambda row: row.state, lambda row: _STATES.get(row.state, "")),
+        Column("STATE", lambda row: row.state, lambda row: STATE_STYLES.get(row.state, "")),
         Column("EPOCHS", lambda row: row.epochs, dropped=1),
         Column(
             shared or "METRIC", lambda row: row.value if shared else f"{_metric(row)} {row.value}".strip(), dropped=3
